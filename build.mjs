@@ -1,0 +1,78 @@
+// Builds the package: reads every kernel, writes src/generated/kernels.ts, bundles dist/.
+//   node build.mjs                   everything
+//   node build.mjs --generate-only   only src/generated/kernels.ts
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseKernel, kernelModule } from "./scripts/wgsl.mjs";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const kernelsDir = join(root, "kernels");
+
+function wgslFiles(dir) {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) return entry.name === "lib" ? [] : wgslFiles(path);
+    return entry.name.endsWith(".wgsl") ? [path] : [];
+  });
+}
+
+/** Writes a file only when its content changes, by rename, so that watchers and parallel builds see whole files. */
+function writeIfChanged(path, text) {
+  try {
+    if (readFileSync(path, "utf8") === text) return;
+  } catch {
+    mkdirSync(join(path, ".."), { recursive: true });
+  }
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, path);
+}
+
+function generate() {
+  const readFragment = (name) => readFileSync(join(kernelsDir, name), "utf8");
+  const kernels = wgslFiles(kernelsDir)
+    .sort()
+    .map((path) => parseKernel(relative(kernelsDir, path).replaceAll("\\", "/"), readFileSync(path, "utf8"), readFragment));
+  writeIfChanged(join(root, "src/generated/kernels.ts"), kernelModule(kernels));
+  return kernels.length;
+}
+
+async function bundle() {
+  const esbuild = await import("esbuild");
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const shared = {
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    sourcemap: true,
+    logLevel: "warning",
+    define: { __ATTNSCOPE_VERSION__: JSON.stringify(version) },
+    absWorkingDir: root,
+  };
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  await esbuild.build({
+    ...shared,
+    entryPoints: { node: "src/node.ts", cli: "src/cli/main.ts" },
+    outdir: "dist",
+    platform: "node",
+    packages: "external",
+    splitting: true,
+  });
+  await esbuild.build({
+    ...shared,
+    entryPoints: { browser: "src/browser.ts" },
+    outdir: "dist",
+    platform: "browser",
+    minify: true,
+    splitting: true,
+    chunkNames: "browser-[hash]",
+    external: ["@huggingface/tokenizers", "wink-nlp", "wink-eng-lite-web-model"],
+  });
+  // The newest file of dist tells the set-up script that the build is complete.
+  writeFileSync(join(root, "dist/built.json"), JSON.stringify({ version, kernelsBytes: statSync(join(root, "src/generated/kernels.ts")).size }));
+}
+
+const count = generate();
+if (!process.argv.includes("--generate-only")) await bundle();
+console.error(`built ${count} kernels`);

@@ -1,0 +1,163 @@
+import { OutOfMemoryError } from "../errors.ts";
+
+/** A storage buffer of the pool. `id` is never reused, so caches may key on it. */
+export interface PooledBuffer {
+  readonly id: number;
+  readonly gpuBuffer: GPUBuffer;
+  readonly size: number;
+  /** Scope that acquired it, for the ledger. */
+  scope: string;
+  references: number;
+  readonly owner: BufferArena;
+}
+
+/** Bytes on the device. `byScope` splits `live` by the scope that acquired each buffer. */
+export interface MemoryReport {
+  live: number;
+  pooled: number;
+  peak: number;
+  budget: number;
+  byScope: Record<string, number>;
+}
+
+/** Who hands out and takes back buffers: the pool itself, or a recorded step's private arena. */
+export interface BufferArena {
+  acquire(bytes: number, scope: string): PooledBuffer;
+  release(buffer: PooledBuffer): void;
+}
+
+const storageUsage = 0x80 | 0x08 | 0x04; // STORAGE | COPY_DST | COPY_SRC
+const smallest = 256;
+
+/** Sizes are rounded up to an eighth of their power of two: at most 12.5 % of a buffer is slack. */
+export function sizeClass(bytes: number): number {
+  if (bytes <= smallest) return smallest;
+  const step = Math.max(smallest, 2 ** (Math.floor(Math.log2(bytes)) - 3));
+  return Math.ceil(bytes / step) * step;
+}
+
+/**
+ * Storage buffers with a byte ledger. Released buffers are kept for reuse until the pool would exceed
+ * `keepBytes`, or the budget needs them. Destroyed memory comes back at the next submit, so `trim` submits.
+ */
+export class BufferPool implements BufferArena {
+  readonly #device: GPUDevice;
+  readonly #free = new Map<number, PooledBuffer[]>();
+  readonly #liveByScope = new Map<string, number>();
+  #nextId = 1;
+  #live = 0;
+  #pooled = 0;
+  #peak = 0;
+  readonly budget: number;
+  keepBytes: number;
+
+  constructor(device: GPUDevice, options: { budget: number; keepBytes: number }) {
+    this.#device = device;
+    this.budget = options.budget;
+    this.keepBytes = options.keepBytes;
+  }
+
+  /** A buffer of at least `bytes`. Throws OutOfMemoryError past the budget. Contents are undefined. */
+  acquire(bytes: number, scope: string): PooledBuffer {
+    const size = sizeClass(bytes);
+    const limit = this.#device.limits.maxBufferSize;
+    if (size > limit) throw new OutOfMemoryError(size, this.#live, this.#peak, `one buffer may hold ${limit} bytes on this device (${scope})`);
+    let buffer = this.#free.get(size)?.pop();
+    if (buffer) {
+      this.#pooled -= size;
+    } else {
+      if (this.#live + this.#pooled + size > this.budget) this.trim();
+      if (this.#live + size > this.budget) {
+        throw new OutOfMemoryError(size, this.#live, this.#peak, `the budget is ${Math.round(this.budget / 2 ** 20)} MiB (${scope || "no scope"})`);
+      }
+      const gpuBuffer = this.#device.createBuffer({ size, usage: storageUsage, label: scope });
+      buffer = { id: this.#nextId++, gpuBuffer, size, scope, references: 0, owner: this };
+    }
+    buffer.scope = scope;
+    buffer.references = 1;
+    this.#live += size;
+    this.#liveByScope.set(scope, (this.#liveByScope.get(scope) ?? 0) + size);
+    this.#peak = Math.max(this.#peak, this.#live);
+    return buffer;
+  }
+
+  /** Takes a buffer back. Work already recorded with it stays valid: the queue runs in order. */
+  release(buffer: PooledBuffer): void {
+    const { size, scope } = buffer;
+    this.#live -= size;
+    const left = (this.#liveByScope.get(scope) ?? 0) - size;
+    if (left > 0) this.#liveByScope.set(scope, left);
+    else this.#liveByScope.delete(scope);
+    const list = this.#free.get(size);
+    if (list) list.push(buffer);
+    else this.#free.set(size, [buffer]);
+    this.#pooled += size;
+  }
+
+  /** Whether released buffers hold more than `keepBytes`. */
+  get overfull(): boolean {
+    return this.#pooled > this.keepBytes;
+  }
+
+  /** Gives every released buffer back to the device. */
+  trim(): void {
+    for (const list of this.#free.values()) for (const buffer of list) buffer.gpuBuffer.destroy();
+    this.#free.clear();
+    this.#pooled = 0;
+    this.#device.queue.submit([]);
+  }
+
+  /** Starts a new peak measurement from the present live bytes. */
+  resetPeak(): void {
+    this.#peak = this.#live;
+  }
+
+  report(): MemoryReport {
+    const byScope = Object.fromEntries([...this.#liveByScope].sort(([, a], [, b]) => b - a));
+    return { live: this.#live, pooled: this.#pooled, peak: this.#peak, budget: this.budget, byScope };
+  }
+}
+
+/**
+ * The private arena of a recorded step: buffers freed while recording are reused within the recording only,
+ * since every replay writes them again. `close` gives them all back to the pool.
+ */
+export class StepArena implements BufferArena {
+  readonly #pool: BufferPool;
+  readonly #free = new Map<number, PooledBuffer[]>();
+  readonly #owned: { buffer: PooledBuffer; lent: PooledBuffer }[] = [];
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  acquire(bytes: number, scope: string): PooledBuffer {
+    const size = sizeClass(bytes);
+    const reused = this.#free.get(size)?.pop();
+    if (reused) {
+      reused.references = 1;
+      return reused;
+    }
+    const buffer = this.#pool.acquire(bytes, scope);
+    const lent: PooledBuffer = { ...buffer, references: 1, owner: this };
+    this.#owned.push({ buffer, lent });
+    return lent;
+  }
+
+  release(lent: PooledBuffer): void {
+    const list = this.#free.get(lent.size);
+    if (list) list.push(lent);
+    else this.#free.set(lent.size, [lent]);
+  }
+
+  /** Bytes that the step holds. */
+  get bytes(): number {
+    return this.#owned.reduce((sum, { buffer }) => sum + buffer.size, 0);
+  }
+
+  close(): void {
+    for (const { buffer } of this.#owned) this.#pool.release(buffer);
+    this.#owned.length = 0;
+    this.#free.clear();
+  }
+}
