@@ -1,6 +1,6 @@
-import { layerNorm as layerNormKernel, layerNormNaive } from "../generated/kernels.ts";
+import { groupNormNaive, layerNorm as layerNormKernel, layerNormNaive } from "../generated/kernels.ts";
 import type { Tensor } from "../tensor.ts";
-import { bytesOf, checkShape, floatOf } from "./check.ts";
+import { bytesOf, check, checkShape, floatOf } from "./check.ts";
 
 /** Arguments of `layerNorm`. */
 export interface LayerNormOptions {
@@ -38,6 +38,50 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
     params: { rows, channels, eps },
     prelude: { T: floatOf("layerNorm", x), W: floatOf("layerNorm", weight) },
     bytes: bytesOf(x, weight, bias, y),
+  });
+  return y;
+}
+
+/** Arguments of `groupNorm`. */
+export interface GroupNormOptions {
+  /** [C] */
+  weight: Tensor;
+  /** [C] */
+  bias: Tensor;
+  groups: number;
+  eps: number;
+  /** Whether SiLU follows. */
+  silu?: boolean;
+  /** [B, ..., C2]: its channels follow those of x. */
+  skip?: Tensor;
+  variant?: "naive";
+}
+
+/**
+ * Group normalisation (torch.nn.GroupNorm) over channels-last input, and SiLU after it. x [B, H, W, C1] or [B, N, C1]
+ * -> the same with C = C1 + C2 channels.
+ */
+export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
+  const { weight, bias, groups, eps, silu = false, skip } = options;
+  check(x.shape.length >= 3, "groupNorm", `takes [B, H, W, C] or [B, N, C], got [${x.shape}]`, x);
+  const outer = x.shape.slice(0, -1);
+  const c1 = x.shape[x.shape.length - 1];
+  const c2 = skip ? skip.shape[skip.shape.length - 1] : 0;
+  const channels = c1 + c2;
+  if (skip) checkShape("groupNorm", "skip", skip, [...outer, c2]);
+  check(channels % groups === 0, "groupNorm", `C=${channels} is not divisible by groups=${groups}`, x);
+  checkShape("groupNorm", "weight", weight, [channels]);
+  checkShape("groupNorm", "bias", bias, [channels]);
+  const y = x.gpu.empty([...outer, channels], x.dtype);
+  const [batches] = x.shape;
+  x.gpu.run(groupNormNaive, {
+    bindings: { x, skip, weight, bias, y },
+    params: { batches, positions: x.size / c1 / batches, c1, c2, groups, eps },
+    overrides: { SILU: silu },
+    prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
+    grid: Math.ceil((batches * groups) / 64),
+    flops: 10 * y.size,
+    bytes: bytesOf(x, skip, weight, bias, y),
   });
   return y;
 }

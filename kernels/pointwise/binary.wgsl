@@ -1,0 +1,31 @@
+// binary: y[i] = a[i] + b[i], or a[i] * b[i] where MULTIPLY
+//
+// a, b, y [count] storage type T
+// One invocation an element, arithmetic in f32.
+//! include lib/fold.wgsl
+//! alias T
+override WORKGROUP: u32 = 64;
+override MULTIPLY: bool = false;
+
+struct Params {
+  count: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<T>;
+@group(0) @binding(2) var<storage, read> b: array<T>;
+@group(0) @binding(3) var<storage, read_write> y: array<T>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
+  if (i < params.count) {
+    let left = f32(a[i]);
+    let right = f32(b[i]);
+    y[i] = T(select(left + right, left * right, MULTIPLY));
+  }
+}

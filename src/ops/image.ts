@@ -1,0 +1,48 @@
+import { meanFilter, resizeAxis } from "../generated/kernels.ts";
+import type { Tensor } from "../tensor.ts";
+import { bytesOf, check, floatOf } from "./check.ts";
+
+/**
+ * Bilinear resize with half-pixel centres, PyTorch's `interpolate(mode="bilinear", align_corners=False)`, or with
+ * `antialias` as torchvision's Resize. x [B, H, W, C] -> [B, height, width, C]. Separable: first the rows, then the columns.
+ */
+export function resizeBilinear(x: Tensor, height: number, width: number, options: { antialias: boolean }): Tensor {
+  check(x.shape.length === 4, "resizeBilinear", `takes [B, H, W, C], got [${x.shape}]`, x);
+  check(Number.isInteger(height) && Number.isInteger(width) && height > 0 && width > 0, "resizeBilinear", `no image of ${height}x${width}`, x);
+  const [batches, inHeight, inWidth, channels] = x.shape;
+  return x.gpu.scope("resize", () => {
+    const rows = resizeOneAxis(x, batches, inHeight, height, inWidth * channels, options.antialias);
+    return resizeOneAxis(rows, batches * height, inWidth, width, channels, options.antialias).reshape(batches, height, width, channels);
+  });
+}
+
+function resizeOneAxis(x: Tensor, outer: number, length: number, outLength: number, inner: number, antialias: boolean): Tensor {
+  check(2 * length * outLength < 2 ** 32, "resizeBilinear", `${length} to ${outLength} samples is too much`, x);
+  const support = antialias ? Math.max(1, length / outLength) : 1;
+  const y = x.gpu.empty([outer, outLength, inner], x.dtype);
+  x.gpu.run(resizeAxis, {
+    bindings: { x, y },
+    params: { count: y.size, length, out_length: outLength, inner, support },
+    prelude: { T: floatOf("resizeBilinear", x) },
+    grid: Math.ceil(y.size / 64),
+    flops: 2 * (2 * Math.ceil(support) + 1) * y.size,
+    bytes: bytesOf(x, y),
+  });
+  return y;
+}
+
+/** Mean over each 3x3 window; pixels on the border keep their value. x [B, H, W] -> [B, H, W]. */
+export function meanFilter3x3(x: Tensor): Tensor {
+  check(x.shape.length === 3, "meanFilter3x3", `takes [B, H, W], got [${x.shape}]`, x);
+  const [, height, width] = x.shape;
+  const y = x.gpu.empty(x.shape, x.dtype);
+  x.gpu.run(meanFilter, {
+    bindings: { x, y },
+    params: { count: x.size, height, width },
+    prelude: { T: floatOf("meanFilter3x3", x) },
+    grid: Math.ceil(x.size / 64),
+    flops: 9 * x.size,
+    bytes: bytesOf(x, y),
+  });
+  return y;
+}
