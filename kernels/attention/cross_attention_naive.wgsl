@@ -1,0 +1,115 @@
+// cross attention with capture: P[b, h, i, j] = softmax_j(scale * q[b, i, h] . k[p, j, h]), p = context_of[b]
+//   out[b, i, h] = sum_j P[b, h, i, j] v[p, j, h]
+//   captured[b, s, i] = sum_h sum_j weights[p, s, j] P[b, h, i, j] / H
+//
+// q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
+// context_of [B]; without it p = b * context_step
+// weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
+// One invocation a query goes through all heads: the maximum and the total of each row, then the values, then the
+// capture. The second opinion for the other kernels of cross attention. Scores and sums f32. Head size D and number of
+// heads H are prelude constants for arrays; loops run to the params of the same value, so that no compiler unrolls them.
+//! include lib/fold.wgsl
+//! include lib/online_softmax.wgsl
+//! alias T
+//! const D
+//! const H
+override WORKGROUP: u32 = 64;
+override HAS_CONTEXT_OF: bool = false;
+override CAPTURE: u32 = 0;
+
+struct Params {
+  batch: u32,
+  heads: u32,
+  queries: u32,
+  keys: u32,
+  head_size: u32,
+  sets: u32,
+  context_step: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<T>;
+@group(0) @binding(2) var<storage, read> k: array<T>;
+@group(0) @binding(3) var<storage, read> v: array<T>;
+@group(0) @binding(4) var<storage, read> context_of: array<u32>;
+@group(0) @binding(5) var<storage, read> weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<T>;
+@group(0) @binding(7) var<storage, read_write> captured: array<f32>;
+
+fn score(q_base: u32, k_base: u32) -> f32 {
+  var dot = 0.0;
+  for (var c = 0u; c < params.head_size; c++) {
+    dot += f32(q[q_base + c]) * f32(k[k_base + c]);
+  }
+  return dot * params.scale;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let index = flat_invocation(workgroup, workgroups, local, WORKGROUP);
+  let query = index % params.queries;
+  let batch = index / params.queries;
+  if (batch >= params.batch) {
+    return;
+  }
+  var context = batch * params.context_step;
+  if (HAS_CONTEXT_OF) {
+    context = context_of[batch];
+  }
+  let stride = params.heads * D;
+  let q_row = index * stride;
+  let k_rows = context * params.keys * stride;
+
+  var largest: array<f32, H>;
+  var total: array<f32, H>;
+  for (var head = 0u; head < params.heads; head++) {
+    largest[head] = MASKED;
+    for (var key = 0u; key < params.keys; key++) {
+      largest[head] = max(largest[head], score(q_row + head * D, k_rows + key * stride + head * D));
+    }
+    for (var key = 0u; key < params.keys; key++) {
+      total[head] += exp(score(q_row + head * D, k_rows + key * stride + head * D) - largest[head]);
+    }
+  }
+
+  for (var head = 0u; head < params.heads; head++) {
+    // Explicit zeros: Tint clears a variable of a loop's body only once.
+    var sums = array<f32, D>();
+    for (var key = 0u; key < params.keys; key++) {
+      let k_base = k_rows + key * stride + head * D;
+      let p = exp(score(q_row + head * D, k_base) - largest[head]) / total[head];
+      for (var c = 0u; c < params.head_size; c++) {
+        sums[c] += p * f32(v[k_base + c]);
+      }
+    }
+    for (var c = 0u; c < params.head_size; c++) {
+      out[q_row + head * D + c] = T(sums[c]);
+    }
+  }
+
+  if (CAPTURE == 0u) {
+    return;
+  }
+  for (var s = 0u; s < params.sets; s++) {
+    captured[(batch * params.sets + s) * params.queries + query] = 0.0;
+  }
+  for (var key = 0u; key < params.keys; key++) {
+    var mean = 0.0;
+    for (var head = 0u; head < params.heads; head++) {
+      mean += exp(score(q_row + head * D, k_rows + key * stride + head * D) - largest[head]) / total[head];
+    }
+    mean /= f32(params.heads);
+    if (CAPTURE == 2u) {
+      captured[(batch * params.keys + key) * params.queries + query] = mean;
+      continue;
+    }
+    for (var s = 0u; s < params.sets; s++) {
+      captured[(batch * params.sets + s) * params.queries + query] += weights[(context * params.sets + s) * params.keys + key] * mean;
+    }
+  }
+}
