@@ -56,7 +56,7 @@ export class Gpu {
   readonly #eagerParams: ParamsPages;
   readonly #scopes = new ScopeStack();
   readonly #sizer = new SubmissionSizer();
-  readonly #dummy: GPUBuffer;
+  readonly #unusedBindings: BindingSource["buffer"][] = [];
   readonly #ownsDevice: boolean;
   readonly #failures = new Set<Promise<Error | undefined>>();
   readonly #lastScopes: string[] = [];
@@ -78,7 +78,6 @@ export class Gpu {
     this.#pipelines = new PipelineCache(device, (failure) => this.#watch(failure));
     this.#bindGroups = new BindGroupCache(device);
     this.#eagerParams = new ParamsPages(device);
-    this.#dummy = device.createBuffer({ size: 256, usage: 0x80, label: "unused binding" });
     void device.lost.then((info) => {
       if (!this.#closed) this.#failure = new DeviceLostError(`${info.reason}: ${info.message}`, this.#lastScopes);
     });
@@ -118,6 +117,12 @@ export class Gpu {
   /** Registers a tensor with the present scope, which will free it. */
   track(tensor: Tensor): Tensor {
     this.#scopes.track(tensor);
+    return tensor;
+  }
+
+  /** Takes a tensor out of all scopes: whoever keeps it frees it. */
+  keep(tensor: Tensor): Tensor {
+    this.#scopes.untrack(tensor);
     return tensor;
   }
 
@@ -187,7 +192,7 @@ export class Gpu {
     const compiled = this.#pipelines.get(kernel, dispatch.prelude, dispatch.overrides ?? {});
     const prelude = dispatch.prelude as Record<string, string | number>;
     const sources = kernel.bindings.map(({ name, index, element }) => {
-      const source = dispatch.bindings[name] ?? this.#unused(element, prelude);
+      const source = dispatch.bindings[name] ?? this.#unused(index, element, prelude);
       const wanted = prelude[element] ?? element;
       if (source.dtype !== wanted) throw new ShapeError(kernel.name, `binding ${name} takes ${wanted}, got ${source.dtype}`, this.scopeName);
       return { index, source };
@@ -209,8 +214,10 @@ export class Gpu {
     };
   }
 
-  #unused(element: string, prelude: Record<string, string | number>): BindingSource {
-    return { dtype: (prelude[element] ?? element) as Dtype, buffer: { id: 0, gpuBuffer: this.#dummy }, byteOffset: 0, byteLength: 256 };
+  /** A small buffer for a binding that an override switches off: one a binding index, since none may be bound twice. */
+  #unused(index: number, element: string, prelude: Record<string, string | number>): BindingSource {
+    this.#unusedBindings[index] ??= { id: -index, gpuBuffer: this.device.createBuffer({ size: 256, usage: 0x80, label: "unused binding" }) };
+    return { dtype: (prelude[element] ?? element) as Dtype, buffer: this.#unusedBindings[index], byteOffset: 0, byteLength: 256 };
   }
 
   #enqueue(command: Command): void {
@@ -401,7 +408,7 @@ export class Gpu {
     this.#pending = [];
     this.#bindGroups.clear();
     this.#eagerParams.destroy();
-    this.#dummy.destroy();
+    for (const unused of this.#unusedBindings) unused?.gpuBuffer.destroy();
     if (this.#ownsDevice) this.device.destroy();
     else this.#pool.trim();
   }

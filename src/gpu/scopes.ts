@@ -17,6 +17,10 @@ export class ScopeStack {
     this.#stack.at(-1)?.tensors.add(tensor);
   }
 
+  untrack(tensor: Tensor): void {
+    for (const scope of this.#stack) scope.tensors.delete(tensor);
+  }
+
   /** Runs `fn` in a scope. Returned tensors are kept: handed to the outer scope, or (`escape` false) to the caller. */
   run<R>(name: string, fn: () => R, options: { escape: boolean }): R {
     const scope: Scope = { path: this.path ? `${this.path}/${name}` : name, tensors: new Set() };

@@ -1,0 +1,110 @@
+import { WeightsError } from "../errors.ts";
+import type { Float } from "../ops/check.ts";
+import { type Tensor, sizeOf } from "../tensor.ts";
+
+/**
+ * How a checkpoint tensor lies on the device. linear: [out, in] becomes [in, out]; conv: [out, in, kh, kw] becomes
+ * [kh, kw, in, out]; plain: as it is; table: rows looked up by index, split into chunks that one binding can hold.
+ */
+export type Packing = "linear" | "conv" | "plain" | "table";
+
+/** One named weight of a model: declared when the model is built from its config, filled when it is loaded. */
+export class Parameter {
+  /** Its key in the checkpoint, without the model's prefix. */
+  readonly name: string;
+  /** Its shape in the checkpoint (PyTorch's order). */
+  readonly shape: readonly number[];
+  readonly packing: Packing;
+  #chunks: Tensor[] | undefined;
+
+  constructor(name: string, shape: readonly number[], packing: Packing) {
+    this.name = name;
+    this.shape = shape;
+    this.packing = packing;
+  }
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** Shape on the device. */
+  get packedShape(): readonly number[] {
+    const [out, input, ...taps] = this.shape;
+    if (this.packing === "linear") return [input, out];
+    if (this.packing === "conv") return [...taps, input, out];
+    return this.shape;
+  }
+
+  get loaded(): boolean {
+    return this.#chunks !== undefined;
+  }
+
+  /** The weight. Throws when it was not loaded. */
+  get tensor(): Tensor {
+    const chunks = this.chunks;
+    if (chunks.length !== 1) throw new WeightsError(this.name, "is split into chunks and cannot be used as one tensor");
+    return chunks[0];
+  }
+
+  /** The row chunks of a table (one for all other packings). */
+  get chunks(): Tensor[] {
+    if (!this.#chunks) throw new WeightsError(this.name, "was used before the model's weights were loaded");
+    return this.#chunks;
+  }
+
+  fill(chunks: Tensor[]): void {
+    this.free();
+    this.#chunks = chunks;
+  }
+
+  free(): void {
+    for (const chunk of this.#chunks ?? []) chunk.free();
+    this.#chunks = undefined;
+  }
+}
+
+/** Where a module declares its parameters: a prefix of checkpoint keys within one model. */
+export class ParameterScope {
+  readonly #all: Map<string, Parameter>;
+  readonly prefix: string;
+
+  constructor(all = new Map<string, Parameter>(), prefix = "") {
+    this.#all = all;
+    this.prefix = prefix;
+  }
+
+  /** The scope of a submodule. */
+  at(name: string | number): ParameterScope {
+    return new ParameterScope(this.#all, this.prefix ? `${this.prefix}.${name}` : String(name));
+  }
+
+  declare(name: string, shape: readonly number[], packing: Packing): Parameter {
+    const parameter = new Parameter(this.prefix ? `${this.prefix}.${name}` : name, shape, packing);
+    this.#all.set(parameter.name, parameter);
+    return parameter;
+  }
+
+  /** All parameters declared so far in this model, by checkpoint key. */
+  get all(): ReadonlyMap<string, Parameter> {
+    return this.#all;
+  }
+}
+
+/** A model: its parameters by checkpoint key, and the dtype that its activations have. */
+export interface Model {
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Keys that published checkpoints carry beside the model's own. */
+  readonly ignoredKeys: RegExp;
+}
+
+/** Gives a model's weights back. */
+export function freeModel(model: Model): void {
+  for (const parameter of model.parameters.values()) parameter.free();
+}
+
+/** Bytes of all weights on the device when stored as `dtype`. */
+export function weightBytes(model: Model, dtype: Float): number {
+  let elements = 0;
+  for (const parameter of model.parameters.values()) elements += parameter.size;
+  return elements * (dtype === "f16" ? 2 : 4);
+}
