@@ -1,0 +1,52 @@
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { InputError } from "../errors.ts";
+import { writeSafetensors, type ByteSink, type TensorOutput } from "./safetensors_writer.ts";
+
+/**
+ * Writes a file so that it appears under its name only when it is complete and on the disk:
+ * under a temporary name beside it, then fsync, then rename. On an error the temporary file is removed.
+ * @throws InputError where the folder cannot be written; whatever `write` throws
+ */
+export async function writeFileAtomically(path: string, write: (sink: ByteSink) => Promise<void>): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await onDisk(path, mkdir(dirname(path), { recursive: true }));
+  const handle = await onDisk(path, open(temporary, "w"));
+  try {
+    await write({
+      async write(bytes) {
+        for (let done = 0; done < bytes.byteLength; ) {
+          done += (await onDisk(path, handle.write(bytes, done))).bytesWritten;
+        }
+      },
+    });
+    await onDisk(path, handle.sync());
+    await handle.close();
+    await renameDurably(temporary, path);
+  } catch (error) {
+    await handle.close();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Writes a safetensors file; see `writeSafetensors` and `writeFileAtomically`. */
+export async function writeSafetensorsFile(path: string, tensors: Iterable<TensorOutput>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
+  await writeFileAtomically(path, (sink) => writeSafetensors(sink, tensors, metadata));
+}
+
+/** Renames a file whose contents are on the disk, and puts the new name there too. @throws InputError where it cannot */
+export async function renameDurably(from: string, to: string): Promise<void> {
+  await onDisk(to, rename(from, to));
+  if (process.platform === "win32") return; // folders cannot be synced there
+  const folder = await onDisk(to, open(dirname(to), "r"));
+  await folder.sync().finally(() => folder.close());
+}
+
+/** The result of a file system call, whose failure becomes an InputError that says what to do. */
+export function onDisk<T>(path: string, result: Promise<T>): Promise<T> {
+  return result.catch((cause: NodeJS.ErrnoException) => {
+    const advice = cause.code === "ENOSPC" ? "the disk is full; free some space" : "choose a place that can be written";
+    throw new InputError(path, `cannot be written (${cause.code ?? cause.message}); ${advice}`, { cause });
+  });
+}
