@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import sharp, { type Sharp } from "sharp";
+import { InputError } from "../errors.ts";
+import type { Film } from "./film.ts";
+import { decodeFilmThrough } from "./image.ts";
+import type { JpegDecoder } from "./jpeg.ts";
+
+/**
+ * Reads and decodes an image file.
+ * @throws InputError for a file that is missing, unreadable or not an image
+ */
+export async function readFilm(path: string): Promise<Film> {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    throw new InputError(path, READ_FAILURES[error.code ?? ""] ?? `cannot be read (${error.code}); check the disk`);
+  });
+  return decodeFilm(bytes, path);
+}
+
+/** `decodeFilmThrough` with sharp for JPEG. */
+export function decodeFilm(bytes: Uint8Array, name: string): Promise<Film> {
+  return decodeFilmThrough({ decodeJpeg }, bytes, name);
+}
+
+const READ_FAILURES: Record<string, string> = {
+  ENOENT: "no such file; check the path",
+  EISDIR: "is a folder; name the image files in it",
+  EACCES: "may not be read; check its permissions",
+};
+
+const decodeJpeg: JpegDecoder = async (bytes) => {
+  const image = sharp(bytes, { failOn: "warning", ignoreIcc: true, limitInputPixels: false });
+  const { space } = await image.metadata();
+  if (space === "cmyk") return cmykToRgb(image);
+  const { data, info } = await image.toColourspace(space === "b-w" ? "b-w" : "srgb").raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, channels: info.channels === 1 ? 1 : 3, data };
+};
+
+/** The plain conversion without profiles that Pillow makes: R = (255 - K) (255 - C) / 255. */
+async function cmykToRgb(image: Sharp) {
+  const { data, info } = await image.pipelineColourspace("cmyk").toColourspace("cmyk").raw().toBuffer({ resolveWithObject: true });
+  const rgb = new Uint8Array(info.width * info.height * 3);
+  for (let i = 0; i < info.width * info.height; i++) {
+    const light = 255 - data[4 * i + 3];
+    for (let c = 0; c < 3; c++) rgb[3 * i + c] = Math.round((light * (255 - data[4 * i + c])) / 255);
+  }
+  return { width: info.width, height: info.height, channels: 3 as const, data: rgb };
+}

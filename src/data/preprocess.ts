@@ -1,0 +1,76 @@
+import { resizeBilinear } from "./resize.ts";
+
+/** A box of a film: left, top, width, height in pixels of the film, fractions allowed. */
+export type Box = readonly [x: number, y: number, width: number, height: number];
+
+/**
+ * How a film becomes the model's square image: resized to `resizedWidth` x `resizedHeight`, then a square of `size` is
+ * cut out at (`cropLeft`, `cropTop`) of the resized film. A negative crop is padding, which is 0 in the model's [-1, 1].
+ */
+export interface PreprocessPlan {
+  readonly width: number;
+  readonly height: number;
+  readonly resizedWidth: number;
+  readonly resizedHeight: number;
+  readonly cropLeft: number;
+  readonly cropTop: number;
+  readonly size: number;
+}
+
+/**
+ * torchvision's `Resize` of the shorter side, where the longer one exceeds `size`, and `CenterCrop`, to the pixel:
+ * the resized longer side is cut to an integer, halves of a crop offset round to the even one, and a film smaller than
+ * `size` is not enlarged but padded, the odd pixel at the right and bottom.
+ */
+export function planPreprocess(width: number, height: number, size: number): PreprocessPlan {
+  const [resizedWidth, resizedHeight] = resizedSides(width, height, size);
+  const cropLeft = cropOffset(resizedWidth, size);
+  const cropTop = cropOffset(resizedHeight, size);
+  return { width, height, resizedWidth, resizedHeight, cropLeft, cropTop, size };
+}
+
+function resizedSides(width: number, height: number, size: number): [width: number, height: number] {
+  if (Math.max(width, height) <= size) return [width, height];
+  return width <= height ? [size, Math.trunc((size * height) / width)] : [Math.trunc((size * width) / height), size];
+}
+
+function cropOffset(side: number, size: number): number {
+  if (side < size) return -Math.floor((size - side) / 2);
+  const half = (side - size) / 2;
+  const isTie = half % 1 === 0.5;
+  return isTie ? 2 * Math.round(half / 2) : half;
+}
+
+/** Boxes of the film in pixels of the model's image, clipped to it; one that lies outside keeps its place with no area. */
+export function transformBoxes(boxes: readonly Box[], plan: PreprocessPlan): Box[] {
+  const scaleX = plan.resizedWidth / plan.width;
+  const scaleY = plan.resizedHeight / plan.height;
+  const clip = (value: number) => Math.min(Math.max(value, 0), plan.size);
+  return boxes.map(([x, y, width, height]) => {
+    const left = clip(x * scaleX - plan.cropLeft);
+    const top = clip(y * scaleY - plan.cropTop);
+    const right = clip((x + width) * scaleX - plan.cropLeft);
+    const bottom = clip((y + height) * scaleY - plan.cropTop);
+    return [left, top, right - left, bottom - top];
+  });
+}
+
+/**
+ * The boxes as an image that went through the film's own transform: 1 inside, 0 outside, between at resized edges.
+ * Box edges are rounded to whole pixels of the film first.
+ * @returns size * size values
+ */
+export function boxMask(boxes: readonly Box[], plan: PreprocessPlan): Float32Array {
+  const { width, height, resizedWidth, resizedHeight, cropLeft, cropTop, size } = plan;
+  const mask = new Float32Array(width * height);
+  for (const [x, y, boxWidth, boxHeight] of boxes) {
+    const left = Math.max(Math.round(x), 0);
+    const right = Math.min(Math.round(x + boxWidth), width);
+    const bottom = Math.min(Math.round(y + boxHeight), height);
+    for (let row = Math.max(Math.round(y), 0); row < bottom; row++) {
+      if (right > left) mask.fill(1, row * width + left, row * width + right);
+    }
+  }
+  const to = { width: resizedWidth, height: resizedHeight };
+  return resizeBilinear(mask, { width, height }, to, { left: cropLeft, top: cropTop, width: size, height: size });
+}

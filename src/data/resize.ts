@@ -1,0 +1,64 @@
+/** Sides in pixels. */
+export interface Sides {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A part of an image; it may reach beyond it. */
+export interface Window extends Sides {
+  readonly left: number;
+  readonly top: number;
+}
+
+/** For an output pixel of one axis: the first input pixel that it draws on, and the weights from there on. */
+interface AxisWeights {
+  readonly first: number;
+  readonly weights: readonly number[];
+}
+
+/**
+ * Bilinear resize with half-pixel centres, antialiased where it shrinks, as torchvision resizes tensors.
+ * One channel on the CPU, for masks and maps; films go through the GPU's kernel.
+ * @param window the part of the resized image that is wanted; 0 where it reaches beyond
+ * @returns window.height * window.width values, computed in double
+ */
+export function resizeBilinear(image: Float32Array, from: Sides, to: Sides, window: Window = { left: 0, top: 0, ...to }): Float32Array {
+  const columns = axisWeights(from.width, to.width, window.left, window.width);
+  const rows = axisWeights(from.height, to.height, window.top, window.height);
+  const narrowed = new Float64Array(from.height * window.width);
+  for (let y = 0; y < from.height; y++) {
+    for (let x = 0; x < window.width; x++) {
+      narrowed[y * window.width + x] = weigh(image, columns[x], y * from.width, 1);
+    }
+  }
+  const resized = new Float32Array(window.height * window.width);
+  for (let y = 0; y < window.height; y++) {
+    for (let x = 0; x < window.width; x++) resized[y * window.width + x] = weigh(narrowed, rows[y], x, window.width);
+  }
+  return resized;
+}
+
+function weigh(values: Float32Array | Float64Array, { first, weights }: AxisWeights, origin: number, stride: number): number {
+  let sum = 0;
+  for (let k = 0; k < weights.length; k++) sum += weights[k] * values[origin + (first + k) * stride];
+  return sum;
+}
+
+/**
+ * Output pixels `start` to `start + count`: a triangle about each one's centre, as wide as the shrinkage, cut off at the
+ * border and brought to sum 1. No weights where there is no such pixel.
+ */
+function axisWeights(inputs: number, outputs: number, start: number, count: number): AxisWeights[] {
+  const scale = inputs / outputs;
+  const radius = Math.max(scale, 1);
+  return Array.from({ length: count }, (_, k) => {
+    const output = start + k;
+    if (output < 0 || output >= outputs) return { first: 0, weights: [] };
+    const centre = (output + 0.5) * scale;
+    const first = Math.max(Math.trunc(centre - radius + 0.5), 0);
+    const end = Math.min(Math.trunc(centre + radius + 0.5), inputs);
+    const raw = Array.from({ length: end - first }, (_, j) => Math.max(1 - Math.abs(first + j + 0.5 - centre) / radius, 0));
+    const sum = raw.reduce((total, weight) => total + weight, 0);
+    return { first, weights: raw.map((weight) => weight / sum) };
+  });
+}
