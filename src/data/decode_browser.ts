@@ -10,7 +10,7 @@ export function decodeFilm(bytes: Uint8Array, name: string, dicomCodecs?: string
   return decodeFilmThrough({ decodeJpeg, dicomCodecs }, bytes, name);
 }
 
-const decodeJpeg: JpegDecoder = async (bytes) => {
+const decodeJpeg: JpegDecoder = async (bytes, components) => {
   const blob = new Blob([bytes as Uint8Array<ArrayBuffer>], { type: "image/jpeg" });
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const { width, height } = bitmap;
@@ -18,7 +18,10 @@ const decodeJpeg: JpegDecoder = async (bytes) => {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const rgba = context.getImageData(0, 0, width, height).data;
-  const data = new Uint8Array(width * height * 3);
-  for (let i = 0; i < width * height; i++) data.set(rgba.subarray(4 * i, 4 * i + 3), 3 * i);
-  return { width, height, channels: 3, data };
+  const channels = components === 1 ? 1 : 3;
+  const data = new Uint8Array(width * height * channels);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < channels; c++) data[i * channels + c] = rgba[4 * i + c];
+  }
+  return { width, height, channels, data };
 };

@@ -27,12 +27,12 @@ const READ_FAILURES: Record<string, string> = {
   EACCES: "may not be read; check its permissions",
 };
 
-const decodeJpeg: JpegDecoder = async (bytes) => {
+const decodeJpeg: JpegDecoder = async (bytes, components) => {
   const image = sharp(bytes, { failOn: "warning", ignoreIcc: true, limitInputPixels: false });
-  const { space } = await image.metadata();
-  if (space === "cmyk") return cmykToRgb(image);
-  const { data, info } = await image.toColourspace(space === "b-w" ? "b-w" : "srgb").raw().toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, channels: info.channels === 1 ? 1 : 3, data };
+  if (components === 4) return cmykToRgb(image);
+  const channels = components === 1 ? 1 : 3;
+  const { data, info } = await image.toColourspace(channels === 1 ? "b-w" : "srgb").raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, channels, data };
 };
 
 /** The plain conversion without profiles that Pillow makes: R = (255 - K) (255 - C) / 255. */

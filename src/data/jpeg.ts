@@ -1,8 +1,8 @@
 import { InputError } from "../errors.ts";
 import { checkFilmSize, type Film } from "./film.ts";
 
-/** 8-bit grey or RGB pixels of a JPEG file, decoded without colour management and without turning the image. */
-export type JpegDecoder = (bytes: Uint8Array) => Promise<Pick<Film, "width" | "height" | "channels" | "data">>;
+/** Decodes a JPEG file of 1 (grey), 3 or 4 (CMYK) components to 8-bit grey or RGB, as it is stored: not turned, no profile applied. */
+export type JpegDecoder = (bytes: Uint8Array, components: number) => Promise<Pick<Film, "width" | "height" | "channels" | "data">>;
 
 /** What the frame header of a JPEG, lossless JPEG or JPEG-LS stream says. */
 export interface JpegFrame {
@@ -35,7 +35,7 @@ export async function decodeJpegFile(bytes: Uint8Array, name: string, decode: Jp
   checkFilmSize(name, frame.width, frame.height);
   if (frame.precision !== 8) throw new InputError(name, "is a JPEG file of more than 8 bits; export it as 16-bit PNG or DICOM");
   try {
-    return { name, ...(await decode(withoutMetadata(bytes, segments))), notes: [] };
+    return { name, ...(await decode(withoutMetadata(bytes, segments), frame.components)), notes: [] };
   } catch {
     throw new InputError(name, "is a JPEG file that cannot be decoded; export it again as baseline JPEG or PNG");
   }
