@@ -1,0 +1,50 @@
+/**
+ * A square map scaled to another side, bilinear with half-pixel centres and repeated edges (OpenCV's INTER_LINEAR).
+ * map [side * side] -> [size * size]
+ */
+export function resizeBilinear(map: ArrayLike<number>, side: number, size: number): Float32Array {
+  const taps = Array.from({ length: size }, (_, n) => {
+    const centre = Math.min(Math.max(((n + 0.5) * side) / size - 0.5, 0), side - 1);
+    const low = Math.floor(centre);
+    return { low, high: Math.min(low + 1, side - 1), weight: centre - low };
+  });
+  const wide = new Float64Array(side * size);
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < size; x++) {
+      const { low, high, weight } = taps[x];
+      wide[y * size + x] = map[y * side + low] * (1 - weight) + map[y * side + high] * weight;
+    }
+  }
+  const resized = new Float32Array(size * size);
+  for (let y = 0; y < size; y++) {
+    const { low, high, weight } = taps[y];
+    for (let x = 0; x < size; x++) resized[y * size + x] = wide[low * size + x] * (1 - weight) + wide[high * size + x] * weight;
+  }
+  return resized;
+}
+
+/** A mask scaled to another side: bilinear, then rounded (a half becomes 0, as NumPy rounds it). [side * side] -> [size * size] */
+export function resizeMask(mask: ArrayLike<number>, side: number, size: number): Uint8Array {
+  return new Uint8Array(resizeBilinear(mask, side, size).map((value) => Number(value > 0.5)));
+}
+
+/** (x - min) / (max - min); zeros for equal values. */
+export function normalised(values: ArrayLike<number>): Float64Array {
+  const x = Float64Array.from(values);
+  const least = x.reduce((a, b) => Math.min(a, b), Infinity);
+  const range = x.reduce((a, b) => Math.max(a, b), -Infinity) - least;
+  return x.map((value) => (range > 0 ? (value - least) / range : 0));
+}
+
+/** A pixel of a map. */
+export interface Point {
+  x: number;
+  y: number;
+}
+
+/** Where the greatest value lies: the first such pixel in reading order. `width` is that of the map. */
+export function argmax(map: ArrayLike<number>, width: number): Point {
+  let best = 0;
+  for (let i = 1; i < map.length; i++) if (map[i] > map[best]) best = i;
+  return { x: best % width, y: Math.floor(best / width) };
+}

@@ -1,0 +1,138 @@
+import type { Box, RegionInputs } from "./regions.ts";
+import { type Point, argmax, normalised, resizeBilinear, resizeMask } from "./maps.ts";
+
+/** How well a map and its mask match the boxes of one image: one row of the published results. */
+export interface GroundingMetrics {
+  /** Intersection over union of mask and boxes. */
+  iou: number;
+  /** Mean of the IoU of the foreground and that of the background. */
+  miou: number;
+  /** `iou` and `miou` of the rectangle around the mask. */
+  boxIou: number;
+  boxMiou: number;
+  /** Pixels between the centres of the rectangle and of the box; undefined for several boxes. */
+  distance: number | undefined;
+  /** Contrast to noise of the map, inside the boxes against outside: negative where the inside is weaker. */
+  cnr: number;
+  /** |cnr|, as the paper writes it. */
+  absoluteCnr: number;
+  /** Area under the receiver operating characteristic over pixels; NaN where the boxes hold all pixels or none. */
+  aucRoc: number;
+  /** 1 where the map's peak lies in a box, else 0. */
+  top1: number;
+}
+
+/** Arguments of `groundingMetrics`. */
+export interface MetricInputs extends RegionInputs {
+  /** In pixels of the model's image. */
+  boxes: readonly Box[];
+}
+
+/** The metrics of one map (section 3.3 of the paper). Map and mask are scaled to the image; an empty mask scores 0 on everything. */
+export function groundingMetrics({ map, mask, side, boxes, imageSize }: MetricInputs): GroundingMetrics {
+  const truth = paintBoxes(boxes, imageSize);
+  const predicted = resizeMask(mask, side, imageSize);
+  const around = extent(predicted, imageSize);
+  if (!around) return { iou: 0, miou: 0, boxIou: 0, boxMiou: 0, distance: 0, cnr: 0, absoluteCnr: 0, aucRoc: 0, top1: 0 };
+  const activation = resizeBilinear(normalised(map), side, imageSize);
+  // The rectangle's last column and row are left out: the published code takes them as an exclusive end.
+  const rectangle = paintBoxes([{ x: around.left, y: around.top, w: around.right - around.left, h: around.bottom - around.top }], imageSize);
+  const [iou, miou] = overlap(truth, predicted);
+  const [boxIou, boxMiou] = overlap(truth, rectangle);
+  const inside = activation.filter((_, i) => truth[i] === 1);
+  const outside = activation.filter((_, i) => truth[i] === 0);
+  const cnr = contrastToNoise(inside, outside);
+  const peak = argmax(activation, imageSize);
+  return {
+    iou,
+    miou,
+    boxIou,
+    boxMiou,
+    distance: boxes.length === 1 ? centreDistance(around, extent(truth, imageSize)) : undefined,
+    cnr,
+    absoluteCnr: Math.abs(cnr),
+    aucRoc: areaUnderRoc(inside, outside),
+    top1: truth[peak.y * imageSize + peak.x],
+  };
+}
+
+/** Whether a point lies in one of the boxes. */
+export function inBoxes({ x, y }: Point, boxes: readonly Box[]): boolean {
+  return boxes.some((box) => x >= box.x && x < box.x + box.w && y >= box.y && y < box.y + box.h);
+}
+
+/** 1 in the boxes, 0 outside. -> [size * size] */
+function paintBoxes(boxes: readonly Box[], size: number): Uint8Array {
+  const painted = new Uint8Array(size * size);
+  for (const { x, y, w, h } of boxes) {
+    for (let row = Math.max(y, 0); row < Math.min(y + h, size); row++) {
+      painted.fill(1, row * size + Math.max(x, 0), row * size + Math.max(Math.min(x + w, size), 0));
+    }
+  }
+  return painted;
+}
+
+interface Extent {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** First and last column and row of a mask; undefined where it is empty. */
+function extent(mask: Uint8Array, size: number): Extent | undefined {
+  const found = { left: size, right: -1, top: size, bottom: -1 };
+  for (let y = 0; y < size; y++) {
+    const row = mask.subarray(y * size, (y + 1) * size);
+    const left = row.indexOf(1);
+    if (left < 0) continue;
+    found.left = Math.min(found.left, left);
+    found.right = Math.max(found.right, row.lastIndexOf(1));
+    found.top = Math.min(found.top, y);
+    found.bottom = y;
+  }
+  return found.bottom < 0 ? undefined : found;
+}
+
+function centreDistance(a: Extent, b: Extent | undefined): number {
+  if (!b) return NaN; // the box lies outside the image
+  return Math.hypot(a.left + a.right - b.left - b.right, a.top + a.bottom - b.top - b.bottom) / 2;
+}
+
+/** IoU of the foregrounds, and its mean with that of the backgrounds. An empty union counts as 0. */
+function overlap(truth: Uint8Array, predicted: Uint8Array): [iou: number, miou: number] {
+  const counts = [0, 0, 0, 0]; // neither, only the truth, only the prediction, both
+  for (let i = 0; i < truth.length; i++) counts[truth[i] + 2 * predicted[i]]++;
+  const [neither, missed, surplus, both] = counts;
+  const ratio = (shared: number) => (shared === 0 ? 0 : shared / (shared + missed + surplus));
+  return [ratio(both), (ratio(both) + ratio(neither)) / 2];
+}
+
+/** (mean inside - mean outside) / sqrt(variance inside + variance outside), unbiased variances. */
+function contrastToNoise(inside: Float32Array, outside: Float32Array): number {
+  const [a, b] = [meanAndVariance(inside), meanAndVariance(outside)];
+  return (a.mean - b.mean) / Math.sqrt(a.variance + b.variance);
+}
+
+function meanAndVariance(values: Float32Array): { mean: number; variance: number } {
+  let sum = 0;
+  for (const value of values) sum += value;
+  const mean = sum / values.length;
+  let squares = 0;
+  for (const value of values) squares += (value - mean) ** 2;
+  return { mean, variance: squares / (values.length - 1) };
+}
+
+/** The share of pairs of an inside and an outside pixel in which the inside one is greater; equal ones count half. */
+function areaUnderRoc(inside: Float32Array, outside: Float32Array): number {
+  const background = outside.toSorted();
+  let less = 0; // outside pixels below the present value
+  let notGreater = 0;
+  let pairs = 0;
+  for (const value of inside.toSorted()) {
+    while (less < background.length && background[less] < value) less++;
+    while (notGreater < background.length && background[notGreater] <= value) notGreater++;
+    pairs += (less + notGreater) / 2;
+  }
+  return pairs / (inside.length * outside.length);
+}
