@@ -1,0 +1,91 @@
+import { type LayerMaps, type MergeKind, biasProduct, mergeMaps, minMaxNormalise, quantiseUint8, ssimUint8, upsampledMean } from "../ops/grounding.ts";
+import type { Tensor } from "../tensor.ts";
+
+// Sections 2.2 and 2.3 of Generate to Ground. Nothing here reads back: a merge can be recorded and replayed.
+
+/**
+ * "paper": the formulas as the paper writes them, in f32.
+ * "compat": as the published code evaluates them: float16 tensors, and P_mult through uint8 before it is normalised.
+ */
+export type Reading = "paper" | "compat";
+
+/** Means over layers and timesteps, as captured, not normalised: each [P..., side * side]. */
+export interface BiasMeans {
+  /** P_comb: the chosen tokens of the ground-truth pass. */
+  comb: Tensor;
+  /** P_img, the image bias: the start token of the ground-truth pass. */
+  img: Tensor;
+  /** P_txt, the text bias: the chosen tokens of a pass from Gaussian noise. */
+  txt: Tensor;
+  /** P_mult: mean of the matrix products P_img P_txt. */
+  mult: Tensor;
+}
+
+/** Arguments of `biasMeans`. */
+export interface CapturedBiases {
+  comb: readonly LayerMaps[];
+  img: readonly LayerMaps[];
+  txt: readonly LayerMaps[];
+  /** Side of the latent, to which the maps are upsampled. */
+  side: number;
+  /** [T]: which timesteps make P_comb, and how much (the biases take all timesteps alike). All alike where absent. */
+  combWeights?: Tensor;
+}
+
+/** A merged map and what it was merged from. */
+export interface MergedBiases {
+  /** [P..., side * side]; may leave [0, 1] by a little. */
+  map: Tensor;
+  /** P_comb and P_mult, min-max normalised: [P..., side * side] each. */
+  comb: Tensor;
+  mult: Tensor;
+  /** Structural similarity of image bias and text bias [P...], and s, the same clipped to [0, 1]. */
+  ssim: Tensor;
+  s: Tensor;
+}
+
+/** How to merge. */
+export interface MergeOptions {
+  /** Side of the latent. */
+  side: number;
+  kind: MergeKind;
+  reading: Reading;
+}
+
+/** Section 2.2: the map without bias merging, the mean over layers and timesteps, min-max normalised. -> [P..., side * side] */
+export function activationMap(comb: readonly LayerMaps[], options: { side: number; reading: Reading; timestepWeights?: Tensor }): Tensor {
+  const { gpu } = comb[0].maps;
+  return gpu.scope("activation", () => minMaxNormalise(upsampledMean(comb, options), { rounding: roundingOf(options.reading) }));
+}
+
+/** Section 2.3: image bias, text bias and their interaction. The pass for the text bias does not depend on the image. */
+export function mergeBiases(captured: CapturedBiases, options: Omit<MergeOptions, "side">): MergedBiases {
+  const { gpu } = captured.comb[0].maps;
+  return gpu.scope("bias merging", () => mergeMeans(biasMeans(captured), { ...options, side: captured.side }));
+}
+
+/** The four means that every kind of merge starts from. */
+export function biasMeans({ comb, img, txt, side, combWeights }: CapturedBiases): BiasMeans {
+  return {
+    comb: upsampledMean(comb, { side, timestepWeights: combWeights }),
+    img: upsampledMean(img, { side }),
+    txt: upsampledMean(txt, { side }),
+    mult: biasProduct(img, txt, { side }),
+  };
+}
+
+/** Merges the means: similar biases (s near 1) draw the map towards their product, others leave it at P_comb. */
+export function mergeMeans(means: BiasMeans, { side, kind, reading }: MergeOptions): MergedBiases {
+  const rounding = roundingOf(reading);
+  const quantised = (x: Tensor) => quantiseUint8(minMaxNormalise(x, { rounding }), { rounding });
+  return means.comb.gpu.scope("merge", () => {
+    const similarity = ssimUint8(quantised(means.img), quantised(means.txt), side);
+    const comb = minMaxNormalise(means.comb, { rounding });
+    const mult = minMaxNormalise(reading === "compat" ? quantised(means.mult) : means.mult, { rounding });
+    return { map: mergeMaps(comb, mult, similarity.s, { kind, rounding }), comb, mult, ...similarity };
+  });
+}
+
+function roundingOf(reading: Reading): "f16" | "f32" {
+  return reading === "compat" ? "f16" : "f32";
+}
