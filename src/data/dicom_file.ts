@@ -1,6 +1,7 @@
 import dicomParser, { type DataSet, type Element } from "dicom-parser";
 import { Inflate } from "fflate";
 import { InputError } from "../errors.ts";
+import { concatenate } from "./bytes.ts";
 import { checkFilmSize } from "./film.ts";
 
 /** Colour models that are drawn; see DICOM PS3.3 C.7.6.3.1.2. */
@@ -138,19 +139,8 @@ function readLayout(dataSet: DataSet, name: string): PixelLayout {
 function pixelBytes(dataSet: DataSet, element: Element, name: string): Uint8Array {
   const bytes = dataSet.byteArray;
   const pieces = element.encapsulatedPixelData
-    ? (element.fragments ?? []).map(({ position, length }) => ({ position, length }))
+    ? (element.fragments ?? [])
     : [{ position: element.dataOffset, length: element.length }];
   if (pieces.length === 0 || pieces.some(({ position, length }) => position + length > bytes.length)) throw damagedDicom(name);
   return concatenate(pieces.map(({ position, length }) => bytes.subarray(position, position + length)));
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,4 +1,5 @@
 import { InputError } from "../errors.ts";
+import { concatenate } from "./bytes.ts";
 import { checkFilmSize, type Film } from "./film.ts";
 
 /** Decodes a JPEG file of 1 (grey), 3 or 4 (CMYK) components to 8-bit grey or RGB, as it is stored: not turned, no profile applied. */
@@ -106,12 +107,5 @@ function findFrame(bytes: Uint8Array, segments: Segment[]): JpegFrame | undefine
  */
 function withoutMetadata(bytes: Uint8Array, segments: Segment[]): Uint8Array {
   const kept = segments.filter(({ marker }) => marker < APP0 || marker > APP15 || marker === APP0 || marker === APP14);
-  const parts = [bytes.subarray(0, 2), ...kept.map(({ start, end }) => bytes.subarray(start, end))];
-  const stripped = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    stripped.set(part, at);
-    at += part.length;
-  }
-  return stripped;
+  return concatenate([bytes.subarray(0, 2), ...kept.map(({ start, end }) => bytes.subarray(start, end))]);
 }
