@@ -18,11 +18,16 @@ export function rangeHeader(start: number, length?: number): string {
   return length === undefined ? `bytes=${start}-` : `bytes=${start}-${start + length - 1}`;
 }
 
-/** First byte and total size that a 206 (or 416, where `start` is absent) response states. @throws WeightsError where it does not */
-export function contentRange(name: string, headers: Headers): { start: number | undefined; total: number } {
-  const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(headers.get("content-range") ?? "");
+/** First byte and total size that a 206 response states. @throws WeightsError where it does not */
+export function contentRange(name: string, headers: Headers): { start: number; total: number } {
+  const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "");
   if (match === null) throw new WeightsError(name, "the server does not show Content-Range; let it expose that header");
-  return { start: match[1] === undefined ? undefined : Number(match[1]), total: Number(match[2]) };
+  return { start: Number(match[1]), total: Number(match[2]) };
+}
+
+/** Whether a response says that a file of `size` bytes has nothing behind them (HTTP 416). */
+export function endsAt(response: Response, size: number): boolean {
+  return response.status === 416 && response.headers.get("content-range") === `bytes */${size}`;
 }
 
 /** Yields the pieces of a response's body, and gives the connection up where the consumer stops early. */

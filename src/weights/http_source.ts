@@ -1,6 +1,6 @@
 import { WeightsError } from "../errors.ts";
 import { memorySource, readTarget, type ByteSource, type FolderSource } from "./byte_source.ts";
-import { bodyChunks, contentRange, rangeHeader, statusFact } from "./http_range.ts";
+import { bodyChunks, contentRange, endsAt, rangeHeader, statusFact } from "./http_range.ts";
 
 /** Headers of every request, for example an authorization. */
 export interface HttpOptions {
@@ -21,7 +21,7 @@ export async function openUrl(url: string, options: HttpOptions = {}): Promise<B
   const response = await request(url, options, rangeHeader(0, 1));
   try {
     // The only range of an empty file that can be asked for is refused.
-    if (response.status === 416 && contentRange(url, response.headers).total === 0) return memorySource(url, new Uint8Array(0));
+    if (endsAt(response, 0)) return memorySource(url, new Uint8Array(0));
     if (response.status === 200) return memorySource(url, await readWhole(url, response));
     if (response.status !== 206) throw new WeightsError(url, statusFact(response.status));
     return rangeSource(url, contentRange(url, response.headers).total, options);

@@ -8,7 +8,8 @@ import { shown } from "./shown.ts";
 /** Largest header that is read, the limit of the reference implementation. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-interface Placed extends TensorEntry {
+interface Placed {
+  readonly entry: TensorEntry;
   /** First byte in the file. */
   readonly begin: number;
 }
@@ -28,7 +29,8 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
   const placed = Object.entries(described).map(([name, value]) => placeTensor(source, name, value, dataStart));
   checkCoverage(source, placed, dataStart);
 
-  const tensors = new Map<string, Placed>(placed.map((entry) => [entry.name, entry]));
+  const tensors = new Map(placed.map(({ entry }) => [entry.name, entry]));
+  const begins = new Map(placed.map(({ entry, begin }) => [entry.name, begin]));
   const checkpoint: Checkpoint = {
     name: source.name,
     format: "safetensors",
@@ -37,7 +39,7 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
     metadata: checkMetadata(source.name, metadata),
     async read(entry, byteOffset, byteLength, into) {
       checkTensorRange(checkpoint, entry, byteOffset, byteLength);
-      return source.read(tensors.get(entry.name)!.begin + byteOffset, byteLength, into);
+      return source.read(begins.get(entry.name)! + byteOffset, byteLength, into);
     },
     close: () => source.close(),
   };
@@ -75,18 +77,19 @@ function placeTensor(source: ByteSource, name: string, value: unknown, dataStart
   if (begin > end || dataStart + end > source.size) return fail(`lies at bytes ${begin} to ${end} of ${source.size - dataStart}`);
   const byteLength = elements * dtypeBytes[dtype];
   if (byteLength !== end - begin) return fail(`of ${dtype} ${shown(shape)} takes ${byteLength} bytes and has ${end - begin}`);
-  return { name, dtype, shape: shape as number[], byteLength, begin: dataStart + begin };
+  return { entry: { name, dtype, shape: shape as number[], byteLength }, begin: dataStart + begin };
 }
 
 /** The format demands that the tensors fill the file: no overlap, no gap, nothing behind. */
 function checkCoverage(source: ByteSource, placed: readonly Placed[], dataStart: number): void {
   let covered = dataStart;
   let previous = "the header";
-  for (const { name, begin, byteLength } of [...placed].sort((a, b) => a.begin - b.begin || a.byteLength - b.byteLength)) {
-    if (begin < covered) throw new WeightsError(source.name, `tensor ${shown(name)} overlaps ${previous}; the file is malformed`);
-    if (begin > covered) throw new WeightsError(source.name, `${begin - covered} bytes before tensor ${shown(name)} belong to none; the file is malformed`);
-    covered = begin + byteLength;
-    previous = shown(name);
+  const inOrder = [...placed].sort((a, b) => a.begin - b.begin || a.entry.byteLength - b.entry.byteLength);
+  for (const { entry, begin } of inOrder) {
+    if (begin < covered) throw new WeightsError(source.name, `tensor ${shown(entry.name)} overlaps ${previous}; the file is malformed`);
+    if (begin > covered) throw new WeightsError(source.name, `${begin - covered} bytes before tensor ${shown(entry.name)} belong to none; the file is malformed`);
+    covered = begin + entry.byteLength;
+    previous = shown(entry.name);
   }
   if (covered !== source.size) throw new WeightsError(source.name, `${source.size - covered} bytes behind the last tensor belong to none; the file is malformed`);
 }
