@@ -5,14 +5,13 @@ import { readTarget, type ByteSource, type FolderSource } from "./byte_source.ts
 
 /** Opens a file of the file system; nothing of it is kept in memory. @throws WeightsError where it is missing, not a file or not readable */
 export async function openFile(path: string): Promise<ByteSource> {
-  const handle = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
+  const fail = (cause: NodeJS.ErrnoException) => {
     throw new WeightsError(path, openFact(cause), { cause });
-  });
-  const { size, isFile } = await handle.stat().then((stats) => ({ size: stats.size, isFile: stats.isFile() }));
-  if (!isFile) {
-    await handle.close();
-    throw new WeightsError(path, "is not a file; name one");
-  }
+  };
+  const stats = await stat(path).catch(fail);
+  if (!stats.isFile()) throw new WeightsError(path, "is not a file; name one"); // opening a pipe would wait for ever
+  const { size } = stats;
+  const handle = await open(path, "r").catch(fail);
   const source = {
     name: path,
     size,

@@ -74,62 +74,62 @@ const STOP = 0x2e;
 
 const operations = new Map<number, (machine: Machine) => void>([
   // Protocol and framing carry no data.
-  [0x80, (m) => void take(m, 1)],
-  [0x95, (m) => void take(m, 8)],
+  [0x80, (m) => void take(m, 1)], // PROTO
+  [0x95, (m) => void take(m, 8)], // FRAME
   // Constants.
-  [0x4e, (m) => push(m, null)],
-  [0x88, (m) => push(m, true)],
-  [0x89, (m) => push(m, false)],
-  [0x4a, (m) => push(m, m.view.getInt32(take(m, 4), true))],
-  [0x4b, (m) => push(m, uint8(m))],
-  [0x4d, (m) => push(m, m.view.getUint16(take(m, 2), true))],
-  [0x8a, (m) => push(m, long(m, uint8(m)))],
-  [0x8b, (m) => push(m, long(m, uint32(m)))],
-  [0x47, (m) => push(m, m.view.getFloat64(take(m, 8), false))],
-  // Strings and bytes. Python 2's byte strings (U, T) are read as text, as torch.load does.
-  [0x58, (m) => push(m, text(m, uint32(m)))],
-  [0x8c, (m) => push(m, text(m, uint8(m)))],
-  [0x8d, (m) => push(m, text(m, uint64(m)))],
-  [0x55, (m) => push(m, text(m, uint8(m)))],
-  [0x54, (m) => push(m, text(m, uint32(m)))],
-  [0x42, (m) => push(m, count(m) && raw(m, uint32(m)))],
-  [0x43, (m) => push(m, count(m) && raw(m, uint8(m)))],
-  [0x8e, (m) => push(m, count(m) && raw(m, uint64(m)))],
+  [0x4e, (m) => push(m, null)], // NONE
+  [0x88, (m) => push(m, true)], // NEWTRUE
+  [0x89, (m) => push(m, false)], // NEWFALSE
+  [0x4a, (m) => push(m, m.view.getInt32(take(m, 4), true))], // BININT
+  [0x4b, (m) => push(m, uint8(m))], // BININT1
+  [0x4d, (m) => push(m, m.view.getUint16(take(m, 2), true))], // BININT2
+  [0x8a, (m) => push(m, long(m, uint8(m)))], // LONG1
+  [0x8b, (m) => push(m, long(m, uint32(m)))], // LONG4
+  [0x47, (m) => push(m, m.view.getFloat64(take(m, 8), false))], // BINFLOAT
+  // Strings and bytes. Python 2's byte strings (BINSTRING) are read as text, as torch.load does.
+  [0x58, (m) => push(m, text(m, uint32(m)))], // BINUNICODE
+  [0x8c, (m) => push(m, text(m, uint8(m)))], // SHORT_BINUNICODE
+  [0x8d, (m) => push(m, text(m, uint64(m)))], // BINUNICODE8
+  [0x55, (m) => push(m, text(m, uint8(m)))], // SHORT_BINSTRING
+  [0x54, (m) => push(m, text(m, uint32(m)))], // BINSTRING
+  [0x42, (m) => push(m, count(m) && raw(m, uint32(m)))], // BINBYTES
+  [0x43, (m) => push(m, count(m) && raw(m, uint8(m)))], // SHORT_BINBYTES
+  [0x8e, (m) => push(m, count(m) && raw(m, uint64(m)))], // BINBYTES8
   // Containers.
-  [0x28, (m) => { m.marked.push(m.stack); m.stack = []; count(m); }],
-  [0x30, (m) => void pop(m)],
-  [0x31, (m) => void popMark(m)],
-  [0x32, (m) => { const top = pop(m); push(m, top); push(m, top); }],
-  [0x7d, (m) => push(m, count(m) && new Map())],
-  [0x5d, (m) => push(m, count(m) && [])],
-  [0x29, (m) => push(m, count(m) && [])],
-  [0x8f, (m) => push(m, count(m) && [])],
-  [0x74, (m) => push(m, count(m) && popMark(m))],
-  [0x85, (m) => push(m, count(m) && popMany(m, 1))],
-  [0x86, (m) => push(m, count(m) && popMany(m, 2))],
-  [0x87, (m) => push(m, count(m) && popMany(m, 3))],
-  [0x91, (m) => push(m, count(m) && popMark(m))],
-  [0x61, (m) => append(m, popMany(m, 1))],
-  [0x65, (m) => append(m, popMark(m))],
-  [0x90, (m) => append(m, popMark(m))],
-  [0x73, (m) => setItems(m, popMany(m, 2))],
-  [0x75, (m) => setItems(m, popMark(m))],
+  [0x28, (m) => { m.marked.push(m.stack); m.stack = []; count(m); }], // MARK
+  [0x30, (m) => void pop(m)], // POP
+  [0x31, (m) => void popMark(m)], // POP_MARK
+  [0x32, (m) => { const top = pop(m); push(m, top); push(m, top); }], // DUP
+  [0x7d, (m) => push(m, count(m) && new Map())], // EMPTY_DICT
+  [0x5d, (m) => push(m, count(m) && [])], // EMPTY_LIST
+  [0x29, (m) => push(m, count(m) && [])], // EMPTY_TUPLE
+  [0x8f, (m) => push(m, count(m) && [])], // EMPTY_SET
+  [0x74, (m) => push(m, count(m) && popMark(m))], // TUPLE
+  [0x85, (m) => push(m, count(m) && popMany(m, 1))], // TUPLE1
+  [0x86, (m) => push(m, count(m) && popMany(m, 2))], // TUPLE2
+  [0x87, (m) => push(m, count(m) && popMany(m, 3))], // TUPLE3
+  [0x91, (m) => push(m, count(m) && popMark(m))], // FROZENSET
+  [0x61, (m) => append(m, popMany(m, 1))], // APPEND
+  [0x65, (m) => append(m, popMark(m))], // APPENDS
+  [0x90, (m) => append(m, popMark(m))], // ADDITEMS
+  [0x73, (m) => setItems(m, popMany(m, 2))], // SETITEM
+  [0x75, (m) => setItems(m, popMark(m))], // SETITEMS
   // Memo.
-  [0x71, (m) => memoize(m, uint8(m))],
-  [0x72, (m) => memoize(m, uint32(m))],
-  [0x94, (m) => memoize(m, m.memo.size)],
-  [0x68, (m) => recall(m, uint8(m))],
-  [0x6a, (m) => recall(m, uint32(m))],
+  [0x71, (m) => memoize(m, uint8(m))], // BINPUT
+  [0x72, (m) => memoize(m, uint32(m))], // LONG_BINPUT
+  [0x94, (m) => memoize(m, m.memo.size)], // MEMOIZE
+  [0x68, (m) => recall(m, uint8(m))], // BINGET
+  [0x6a, (m) => recall(m, uint32(m))], // LONG_BINGET
   // Names and calls.
-  [0x63, (m) => pushGlobal(m, line(m), line(m))],
-  [0x93, (m) => { const [module, name] = popMany(m, 2); pushGlobal(m, module, name); }],
-  [0x51, (m) => push(m, m.world.persistent(pop(m)))],
-  [0x52, (m) => { const [callable, args] = popMany(m, 2); call(m, callable, args); }],
-  [0x81, (m) => { const [type, args] = popMany(m, 2); call(m, type, args); }],
-  [0x92, (m) => { const [type, args] = popMany(m, 3); call(m, type, args); }],
-  [0x6f, (m) => { const [type, ...args] = popMark(m); call(m, type, args); }],
-  [0x69, (m) => { pushGlobal(m, line(m), line(m)); const type = pop(m); call(m, type, popMark(m)); }],
-  [0x62, build],
+  [0x63, (m) => pushGlobal(m, line(m), line(m))], // GLOBAL
+  [0x93, (m) => { const [module, name] = popMany(m, 2); pushGlobal(m, module, name); }], // STACK_GLOBAL
+  [0x51, (m) => push(m, m.world.persistent(pop(m)))], // BINPERSID
+  [0x52, (m) => { const [callable, args] = popMany(m, 2); call(m, callable, args); }], // REDUCE
+  [0x81, (m) => { const [type, args] = popMany(m, 2); call(m, type, args); }], // NEWOBJ
+  [0x92, (m) => { const [type, args] = popMany(m, 3); call(m, type, args); }], // NEWOBJ_EX
+  [0x6f, (m) => { const [type, ...args] = popMark(m); call(m, type, args); }], // OBJ
+  [0x69, (m) => { pushGlobal(m, line(m), line(m)); const type = pop(m); call(m, type, popMark(m)); }], // INST
+  [0x62, build], // BUILD
 ]);
 
 function call(machine: Machine, callable: unknown, args: unknown): void {

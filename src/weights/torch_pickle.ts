@@ -51,7 +51,7 @@ const calls = new Map<string, (file: string, args: unknown[]) => unknown>([
  */
 const records = [
   "argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "datetime.timedelta", "datetime.datetime",
-  "_codecs.encode", "torch.device", "torch.torch_version.TorchVersion",
+  "collections.Counter", "_codecs.encode", "torch.device", "torch.torch_version.TorchVersion",
   "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar", "numpy.core.multiarray._reconstruct",
   "numpy._core.multiarray.scalar", "numpy._core.multiarray._reconstruct",
   "pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.",
