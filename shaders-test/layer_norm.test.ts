@@ -1,5 +1,8 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import { layerNorm } from "../src/ops/norm.ts";
+import { ShapeError } from "../src/errors.ts";
+import { layerNormNaive, layerNormSubgroup } from "../src/generated/kernels.ts";
+import { layerNorm, planLayerNorm } from "../src/ops/norm.ts";
 import { layerNormCases } from "./norm_cases.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
@@ -25,7 +28,8 @@ function layerNormReference(x: Float32Array, weight: Float32Array, bias: Float32
 
 for (const dtype of testDtypes(gpu)) {
   for (const [rows, channels] of layerNormCases) {
-    for (const variant of ["rows", "naive"] as const) {
+    for (const variant of ["subgroup", "workgroup", "naive"] as const) {
+      if (variant === "subgroup" && (channels % 4 !== 0 || !gpu.has("subgroups"))) continue;
       test(`layer norm ${variant} ${dtype} ${rows}x${channels}`, async () => {
         const x = randomValues(rows * channels, 1, dtype).map((value) => value + 2);
         const weight = randomValues(channels, 2);
@@ -46,3 +50,15 @@ for (const dtype of testDtypes(gpu)) {
     }
   }
 }
+
+test("the plan takes the variant that the device and the width allow", () => {
+  assert.equal(planLayerNorm(10, 64, { subgroups: true, software: true }).kernel, layerNormSubgroup);
+  assert.equal(planLayerNorm(10, 66, { subgroups: true, software: true }).kernel, layerNormNaive);
+  assert.equal(planLayerNorm(10, 64, { subgroups: false, software: false }).kernel.name, "norm/layer_norm");
+  assert.ok(planLayerNorm(10_000_000, 64, { subgroups: true, software: false }).grid <= 65_535);
+});
+
+test("a width that the subgroup variant cannot take is refused", () => {
+  const [x, weight] = [upload(gpu, randomValues(6, 1), [1, 6]), upload(gpu, randomValues(6, 2), [6])];
+  assert.throws(() => layerNorm(x, { weight, bias: weight, eps: 1e-5, variant: "subgroup" }), ShapeError);
+});

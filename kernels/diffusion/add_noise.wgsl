@@ -2,7 +2,7 @@
 // item = item_of[b] where HAS_ITEM_OF, else b or (z_step 0) the only item of z.
 //
 // z [Bz, item_size], noise and y [B, item_size] storage type T; sqrt_alpha, sqrt_one_minus_alpha [B]; item_of [B]
-// One invocation an element of y, arithmetic in f32.
+// Each invocation strides over the elements of y; arithmetic in f32.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -28,15 +28,14 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    let b = i / params.item_size;
+    var item = b * params.z_step;
+    if (HAS_ITEM_OF) {
+      item = item_of[b];
+    }
+    let signal = f32(z[item * params.item_size + i % params.item_size]);
+    y[i] = T(sqrt_alpha[b] * signal + sqrt_one_minus_alpha[b] * f32(noise[i]));
   }
-  let b = i / params.item_size;
-  var item = b * params.z_step;
-  if (HAS_ITEM_OF) {
-    item = item_of[b];
-  }
-  let signal = f32(z[item * params.item_size + i % params.item_size]);
-  y[i] = T(sqrt_alpha[b] * signal + sqrt_one_minus_alpha[b] * f32(noise[i]));
 }

@@ -7,7 +7,7 @@
 // replayed at another timestep.
 //
 // x, output, unconditional, y [count] storage type T; c [7]
-// One invocation an element, arithmetic in f32.
+// Each invocation strides over the elements; arithmetic in f32.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -31,17 +31,16 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    let x_t = f32(x[i]);
+    var m = f32(output[i]);
+    if (GUIDED) {
+      let u = f32(unconditional[i]);
+      m = u + params.guidance_scale * (m - u);
+    }
+    let x0 = clamp(c[0] * x_t + c[1] * m, -c[6], c[6]);
+    let epsilon = c[2] * x_t + c[3] * m;
+    y[i] = T(c[4] * x0 + c[5] * epsilon);
   }
-  let x_t = f32(x[i]);
-  var m = f32(output[i]);
-  if (GUIDED) {
-    let u = f32(unconditional[i]);
-    m = u + params.guidance_scale * (m - u);
-  }
-  let x0 = clamp(c[0] * x_t + c[1] * m, -c[6], c[6]);
-  let epsilon = c[2] * x_t + c[3] * m;
-  y[i] = T(c[4] * x0 + c[5] * epsilon);
 }

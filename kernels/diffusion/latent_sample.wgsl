@@ -2,7 +2,7 @@
 // logvar is clamped to [-30, 20]; item = item_of[b] where HAS_ITEM_OF, else b or (mean_step 0) the only item of mean.
 //
 // mean, logvar [Bm, item_size], noise and y [B, item_size] storage type T; item_of [B]
-// One invocation an element of y, arithmetic in f32.
+// Each invocation strides over the elements of y; arithmetic in f32.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -28,16 +28,15 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    let b = i / params.item_size;
+    var item = b * params.mean_step;
+    if (HAS_ITEM_OF) {
+      item = item_of[b];
+    }
+    let source = item * params.item_size + i % params.item_size;
+    let deviation = exp(0.5 * clamp(f32(logvar[source]), -30.0, 20.0));
+    y[i] = T((f32(mean[source]) + deviation * f32(noise[i])) * params.scaling_factor);
   }
-  let b = i / params.item_size;
-  var item = b * params.mean_step;
-  if (HAS_ITEM_OF) {
-    item = item_of[b];
-  }
-  let source = item * params.item_size + i % params.item_size;
-  let deviation = exp(0.5 * clamp(f32(logvar[source]), -30.0, 20.0));
-  y[i] = T((f32(mean[source]) + deviation * f32(noise[i])) * params.scaling_factor);
 }

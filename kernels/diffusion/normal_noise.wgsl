@@ -3,7 +3,7 @@
 //
 // items [B, 2]: image, timestep
 // y     [B, item_size] storage type T
-// One invocation four adjacent elements of an item.
+// Each invocation strides over blocks of four adjacent elements of an item.
 //! include lib/fold.wgsl
 //! include lib/philox.wgsl
 //! include lib/normal.wgsl
@@ -27,18 +27,17 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
   let blocks = (params.item_size + 3u) / 4u;
-  if (i >= params.batches * blocks) {
-    return;
-  }
-  let b = i / blocks;
-  let block = i % blocks;
-  let bits = philox(vec4(block, items[2u * b + 1u], items[2u * b], params.stream), params.seed);
-  let normals = vec4(normal_pair(bits.xy), normal_pair(bits.zw));
-  let first = b * params.item_size + 4u * block;
-  let count = min(4u, params.item_size - 4u * block);
-  for (var k = 0u; k < count; k++) {
-    y[first + k] = T(normals[k]);
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.batches * blocks; i += step) {
+    let b = i / blocks;
+    let block = i % blocks;
+    let bits = philox(vec4(block, items[2u * b + 1u], items[2u * b], params.stream), params.seed);
+    let normals = vec4(normal_pair(bits.xy), normal_pair(bits.zw));
+    let first = b * params.item_size + 4u * block;
+    let count = min(4u, params.item_size - 4u * block);
+    for (var k = 0u; k < count; k++) {
+      y[first + k] = T(normals[k]);
+    }
   }
 }

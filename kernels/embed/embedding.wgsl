@@ -5,7 +5,7 @@
 // ids   [N]
 // table [rows, C] storage type W: rows first to first + rows of the vocabulary
 // y     [N, C] storage type T
-// One invocation an element of y.
+// Each invocation strides over the elements of y.
 //! include lib/fold.wgsl
 //! alias T
 //! alias W
@@ -31,15 +31,14 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
-  }
-  // Ids below `first` wrap around and are not less than `rows` either.
-  let row = ids[i / params.channels] - params.first;
-  if (row < params.rows) {
-    y[i] = T(f32(table[row * params.channels + i % params.channels]));
-  } else if (FIRST_CHUNK) {
-    y[i] = T(params.missing);
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    // Ids below `first` wrap around and are not less than `rows` either.
+    let row = ids[i / params.channels] - params.first;
+    if (row < params.rows) {
+      y[i] = T(f32(table[row * params.channels + i % params.channels]));
+    } else if (FIRST_CHUNK) {
+      y[i] = T(params.missing);
+    }
   }
 }

@@ -1,10 +1,10 @@
 // timestep embedding: angle[b, i] = timesteps[b] * max_period^(-i / (half - shift)), i < half = dim / 2
 // y[b] = sines, then cosines (cosines first where FLIP_SIN_TO_COS), then a zero where dim is odd
 //
-// timesteps [B], 0 <= t < 65536, taken to the next 65,536th
+// timesteps [B], 0 <= t < 65536, rounded to 2^-16
 // y         [B, dim] storage type T
-// One invocation an element of y. Angles reach 1000 radians, too many for f32 and for WGSL's sin and exp: they are
-// computed in fixed point, modulo a turn, to 1e-9 turns.
+// Each invocation strides over the elements of y. Angles reach 1000 radians, too many for f32 and for WGSL's sin and
+// exp: they are computed in fixed point, modulo a turn, to 1e-9 turns.
 //! include lib/fold.wgsl
 //! include lib/philox.wgsl
 //! include lib/turns.wgsl
@@ -53,23 +53,22 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    let column = i % params.dim;
+    let half = params.dim / 2u;
+    if (column >= 2u * half) {
+      y[i] = T(0.0);
+      continue;
+    }
+    let turns = frequency(column % half);
+    let t = u32(round(timesteps[i / params.dim] * 65536.0));
+    // t is in 2^-16 and turns in 2^-64: bits 48 to 79 of the product are 2^-32 turns.
+    let low = multiply_wide(t, turns.x);
+    let high = multiply_wide(t, turns.y);
+    let middle = low.y + high.x;
+    let top = high.y + u32(middle < high.x);
+    let circle = cos_sin_turns((top << 16u) | (middle >> 16u));
+    y[i] = T(select(circle.y, circle.x, (column < half) == FLIP_SIN_TO_COS));
   }
-  let column = i % params.dim;
-  let half = params.dim / 2u;
-  if (column >= 2u * half) {
-    y[i] = T(0.0);
-    return;
-  }
-  let turns = frequency(column % half);
-  let t = u32(round(timesteps[i / params.dim] * 65536.0));
-  // t is in 2^-16 and turns in 2^-64: bits 48 to 79 of the product are 2^-32 turns.
-  let low = multiply_wide(t, turns.x);
-  let high = multiply_wide(t, turns.y);
-  let middle = low.y + high.x;
-  let top = high.y + u32(middle < high.x);
-  let circle = cos_sin_turns((top << 16u) | (middle >> 16u));
-  y[i] = T(select(circle.y, circle.x, (column < half) == FLIP_SIN_TO_COS));
 }

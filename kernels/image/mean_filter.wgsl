@@ -1,7 +1,7 @@
 // 3x3 mean filter: y[b, h, w] = mean of x over the 3x3 window around (h, w); pixels on the border keep their value
 //
 // x, y [B, H, W] storage type T
-// One invocation a pixel, sum in f32.
+// Each invocation strides over the pixels; sum in f32.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -22,19 +22,18 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    let w = i % params.width;
+    let h = i / params.width % params.height;
+    if (w == 0u || h == 0u || w + 1u == params.width || h + 1u == params.height) {
+      y[i] = x[i];
+      continue;
+    }
+    var sum = 0.0;
+    for (var row = i - params.width; row <= i + params.width; row += params.width) {
+      sum += f32(x[row - 1u]) + f32(x[row]) + f32(x[row + 1u]);
+    }
+    y[i] = T(sum / 9.0);
   }
-  let w = i % params.width;
-  let h = i / params.width % params.height;
-  if (w == 0u || h == 0u || w + 1u == params.width || h + 1u == params.height) {
-    y[i] = x[i];
-    return;
-  }
-  var sum = 0.0;
-  for (var row = i - params.width; row <= i + params.width; row += params.width) {
-    sum += f32(x[row - 1u]) + f32(x[row]) + f32(x[row + 1u]);
-  }
-  y[i] = T(sum / 9.0);
 }

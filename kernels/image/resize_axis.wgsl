@@ -3,7 +3,7 @@
 // support 1 interpolates, support length / out_length (where greater) also averages (antialiasing).
 //
 // x [outer, length, inner], y [outer, out_length, inner] storage type T
-// One invocation an element of y, sums in f32. Centres are exact: whole part and rest of an integer division.
+// Each invocation strides over the elements of y; sums in f32. Centres are exact: whole part and rest of an integer division.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -26,26 +26,25 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i >= params.count) {
-    return;
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
+    let inner = i % params.inner;
+    let n = i / params.inner % params.out_length;
+    let outer = i / (params.inner * params.out_length);
+    let numerator = (2u * n + 1u) * params.length;
+    let whole = i32(numerator / (2u * params.out_length));
+    // The centre less a half, from the sample `whole` on.
+    let rest = f32(numerator % (2u * params.out_length)) / f32(2u * params.out_length) - 0.5;
+    let reach = i32(ceil(params.support));
+    let first = max(whole - reach, 0);
+    let last = min(whole + reach, i32(params.length) - 1);
+    var sum = 0.0;
+    var weights = 0.0;
+    for (var k = first; k <= last; k++) {
+      let weight = max(0.0, 1.0 - abs(f32(k - whole) - rest) / params.support);
+      weights += weight;
+      sum += weight * f32(x[(outer * params.length + u32(k)) * params.inner + inner]);
+    }
+    y[i] = T(sum / weights);
   }
-  let inner = i % params.inner;
-  let n = i / params.inner % params.out_length;
-  let outer = i / (params.inner * params.out_length);
-  let numerator = (2u * n + 1u) * params.length;
-  let whole = i32(numerator / (2u * params.out_length));
-  // The centre less a half, from the sample `whole` on.
-  let rest = f32(numerator % (2u * params.out_length)) / f32(2u * params.out_length) - 0.5;
-  let reach = i32(ceil(params.support));
-  let first = max(whole - reach, 0);
-  let last = min(whole + reach, i32(params.length) - 1);
-  var sum = 0.0;
-  var weights = 0.0;
-  for (var k = first; k <= last; k++) {
-    let weight = max(0.0, 1.0 - abs(f32(k - whole) - rest) / params.support);
-    weights += weight;
-    sum += weight * f32(x[(outer * params.length + u32(k)) * params.inner + inner]);
-  }
-  y[i] = T(sum / weights);
 }

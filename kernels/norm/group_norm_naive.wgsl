@@ -4,7 +4,8 @@
 //
 // x      [B, S, C1], skip [B, S, C2], y [B, S, C] with C = C1 + C2, storage type T
 // weight [C], bias [C] storage type W
-// One invocation a (batch, group), sums in f32, mean before centred squares: the second opinion for group_norm_*.wgsl.
+// One invocation a (batch, group), sums in f32 around the first value, mean before centred squares: the second opinion
+// for group_norm_*.wgsl.
 //! include lib/fold.wgsl
 //! include lib/activations.wgsl
 //! alias T
@@ -52,13 +53,14 @@ fn main(
   let start = index / params.groups * params.positions;
   let end = start + params.positions;
   let count = f32(params.positions * width);
+  let shift = input(start, first);
   var sum = 0.0;
   for (var position = start; position < end; position++) {
     for (var c = first; c < first + width; c++) {
-      sum += input(position, c);
+      sum += input(position, c) - shift;
     }
   }
-  let mean = sum / count;
+  let mean = shift + sum / count;
   var squares = 0.0;
   for (var position = start; position < end; position++) {
     for (var c = first; c < first + width; c++) {

@@ -3,7 +3,7 @@
 //
 // x, y   [R, C] storage type T
 // weight [C], bias [C] storage type W
-// One workgroup a row; each invocation strides over the channels. Mean first, then the centred squares: no
+// One workgroup a row at a time; each invocation strides over the channels. Mean first, then the centred squares: no
 // cancellation. Accumulators f32; workgroup memory 4 * WORKGROUP bytes.
 //! include lib/fold.wgsl
 //! include lib/reduce.wgsl
@@ -29,24 +29,23 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let row = flat_workgroup(workgroup, workgroups);
-  if (row >= params.rows) {
-    return;
-  }
   let C = params.channels;
-  let base = row * C;
-  var sum = 0.0;
-  for (var c = local; c < C; c += WORKGROUP) {
-    sum += f32(x[base + c]);
-  }
-  let mean = workgroup_sum(sum, local) / f32(C);
-  var squares = 0.0;
-  for (var c = local; c < C; c += WORKGROUP) {
-    let centred = f32(x[base + c]) - mean;
-    squares += centred * centred;
-  }
-  let scale = inverseSqrt(workgroup_sum(squares, local) / f32(C) + params.eps);
-  for (var c = local; c < C; c += WORKGROUP) {
-    y[base + c] = T((f32(x[base + c]) - mean) * scale * f32(weight[c]) + f32(bias[c]));
+  let step = workgroup_count(workgroups);
+  for (var row = flat_workgroup(workgroup, workgroups); row < params.rows; row += step) {
+    let base = row * C;
+    var sum = 0.0;
+    for (var c = local; c < C; c += WORKGROUP) {
+      sum += f32(x[base + c]);
+    }
+    let mean = workgroup_sum(sum, local) / f32(C);
+    var squares = 0.0;
+    for (var c = local; c < C; c += WORKGROUP) {
+      let centred = f32(x[base + c]) - mean;
+      squares += centred * centred;
+    }
+    let scale = inverseSqrt(workgroup_sum(squares, local) / f32(C) + params.eps);
+    for (var c = local; c < C; c += WORKGROUP) {
+      y[base + c] = T((f32(x[base + c]) - mean) * scale * f32(weight[c]) + f32(bias[c]));
+    }
   }
 }

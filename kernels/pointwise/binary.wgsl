@@ -1,7 +1,7 @@
 // binary: y[i] = a[i] + b[i], or a[i] * b[i] where MULTIPLY
 //
 // a, b, y [count] storage type T
-// One invocation an element, arithmetic in f32.
+// Each invocation strides over the elements; arithmetic in f32.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -22,8 +22,8 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i < params.count) {
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     let left = f32(a[i]);
     let right = f32(b[i]);
     y[i] = T(select(left + right, left * right, MULTIPLY));

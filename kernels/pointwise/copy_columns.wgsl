@@ -1,13 +1,13 @@
-// copy columns: y[r, to + n] = x[r, from + n] for n < columns
+// copy columns: y[r, to + n] = x[r, from + n] for n < columns; count = R * columns
 //
 // x [R, x_stride], y [R, y_stride] storage type T
-// One invocation a copied element: concatenation, slices and copies into a larger tensor.
+// Each invocation strides over the copied elements: concatenation, slices and copies into a larger tensor.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 
 struct Params {
-  rows: u32,
+  count: u32,
   columns: u32,
   x_stride: u32,
   y_stride: u32,
@@ -25,8 +25,8 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i < params.rows * params.columns) {
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     let r = i / params.columns;
     let n = i % params.columns;
     y[r * params.y_stride + params.to_column + n] = x[r * params.x_stride + params.from_column + n];

@@ -1,7 +1,7 @@
 // fill: y[i] = value
 //
 // y      [count] any element type
-// One invocation an element; the grid is folded.
+// Each invocation strides over the elements.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -20,8 +20,8 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i < params.count) {
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     y[i] = T(params.value);
   }
 }

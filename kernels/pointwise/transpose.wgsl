@@ -1,7 +1,7 @@
 // transpose: y[b, c, r] = x[b, r, c]
 //
 // x [B, rows, columns], y [B, columns, rows] storage type T
-// One invocation an element of y; reads are strided: for inputs and outputs of a model, not for its inside.
+// Each invocation strides over the elements of y; reads are scattered: for inputs and outputs of a model, not its inside.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -22,8 +22,8 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i < params.count) {
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     let r = i % params.rows;
     let c = i / params.rows % params.columns;
     let b = i / (params.rows * params.columns);

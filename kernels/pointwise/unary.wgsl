@@ -1,7 +1,7 @@
 // unary: y[i] = factor * x[i], or x[i] * sigmoid(x[i]) where SILU
 //
 // x [count] storage type T, y [count] storage type W: with factor 1 a change of type
-// One invocation an element, arithmetic in f32.
+// Each invocation strides over the elements; arithmetic in f32.
 //! include lib/fold.wgsl
 //! include lib/activations.wgsl
 //! alias T
@@ -24,8 +24,8 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_invocation(workgroup, workgroups, local, WORKGROUP);
-  if (i < params.count) {
+  let step = workgroup_count(workgroups) * WORKGROUP;
+  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     let value = f32(x[i]);
     y[i] = W(select(params.factor * value, silu(value), SILU));
   }

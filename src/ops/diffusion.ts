@@ -8,6 +8,7 @@ import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { elementGrid } from "./grid.ts";
 
 /** What the noise of one batch item belongs to: the image's number and the timestep. */
 export interface NoiseItem {
@@ -50,7 +51,7 @@ export function normalNoise(gpu: Gpu, shape: readonly number[], options: NormalN
       bindings: { items, y },
       params: { batches: shape[0], item_size: itemSize, stream, seed: [seed % 2 ** 32, Math.floor(seed / 2 ** 32)] },
       prelude: { T: dtype },
-      grid: Math.ceil((shape[0] * Math.ceil(itemSize / 4)) / 64),
+      grid: elementGrid(gpu, shape[0] * Math.ceil(itemSize / 4)),
       flops: 60 * y.size,
       bytes: bytesOf(items, y),
     });
@@ -95,7 +96,7 @@ export function addNoise(z: Tensor, noise: Tensor, options: AddNoiseOptions): Te
     params: { count, item_size: itemSize, z_step: step },
     overrides: { HAS_ITEM_OF: itemOf !== undefined },
     prelude: { T: floatOf("addNoise", z) },
-    grid: Math.ceil(count / 64),
+    grid: elementGrid(y.gpu, count),
     flops: 3 * count,
     bytes: bytesOf(noise, noise, y),
   });
@@ -115,7 +116,7 @@ export function latentSample(mean: Tensor, logvar: Tensor, noise: Tensor, scalin
     params: { count, item_size: itemSize, mean_step: step, scaling_factor: scalingFactor },
     overrides: { HAS_ITEM_OF: itemOf !== undefined },
     prelude: { T: floatOf("latentSample", mean) },
-    grid: Math.ceil(count / 64),
+    grid: elementGrid(y.gpu, count),
     flops: 10 * count,
     bytes: bytesOf(noise, noise, noise, y),
   });
@@ -144,7 +145,7 @@ export function ddimStep(x: Tensor, modelOutput: Tensor, coefficients: Tensor, o
     params: { count: x.size, guidance_scale: guided?.scale ?? 1 },
     overrides: { GUIDED: guided !== undefined },
     prelude: { T: floatOf("ddimStep", x) },
-    grid: Math.ceil(x.size / 64),
+    grid: elementGrid(x.gpu, x.size),
     flops: 10 * x.size,
     bytes: bytesOf(x, modelOutput, guided?.unconditional, y),
   });

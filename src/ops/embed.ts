@@ -2,6 +2,7 @@ import { embedding as embeddingKernel, timestepEmbedding as timestepEmbeddingKer
 import { InputError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { elementGrid } from "./grid.ts";
 
 /** Throws an InputError that names the first id which is not a row of a table of `vocabulary` rows. */
 export function checkIds(ids: ArrayLike<number>, vocabulary: number, where = "ids"): void {
@@ -31,7 +32,7 @@ export function embedding(ids: Tensor, table: Tensor | readonly Tensor[], option
       params: { count: y.size, channels, first, rows, missing: NaN },
       overrides: { FIRST_CHUNK: i === 0 },
       prelude: { T: dtype, W: floatOf("embedding", chunk) },
-      grid: Math.ceil(y.size / 64),
+      grid: elementGrid(y.gpu, y.size),
       bytes: bytesOf(ids, y) + (bytesOf(chunk) * ids.size) / rows,
     });
     first += rows;
@@ -73,7 +74,7 @@ export function timestepEmbedding(timesteps: Tensor, options: TimestepEmbeddingO
     params: { count: y.size, dim, ratio: fraction64(maxPeriod ** (-1 / (half - freqShift))) },
     overrides: { FLIP_SIN_TO_COS: flipSinToCos },
     prelude: { T: dtype },
-    grid: Math.ceil(y.size / 64),
+    grid: elementGrid(y.gpu, y.size),
     bytes: bytesOf(timesteps, y),
   });
   return y;

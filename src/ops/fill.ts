@@ -2,6 +2,7 @@ import { fill as fillKernel } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, floatOf } from "./check.ts";
+import { elementGrid } from "./grid.ts";
 
 /** A tensor filled with one value. */
 export function full(gpu: Gpu, shape: readonly number[], value: number, dtype: Float = "f32"): Tensor {
@@ -19,7 +20,7 @@ export function fill(y: Tensor, value: number): Tensor {
     bindings: { y },
     params: { count: y.size, value },
     prelude: { T: floatOf("fill", y) },
-    grid: Math.ceil(y.size / 64),
+    grid: elementGrid(y.gpu, y.size),
     bytes: bytesOf(y),
   });
   return y;

@@ -1,6 +1,7 @@
 import { meanFilter, resizeAxis } from "../generated/kernels.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, floatOf } from "./check.ts";
+import { elementGrid } from "./grid.ts";
 
 /**
  * Bilinear resize with half-pixel centres, PyTorch's `interpolate(mode="bilinear", align_corners=False)`, or with
@@ -24,7 +25,7 @@ function resizeOneAxis(x: Tensor, outer: number, length: number, outLength: numb
     bindings: { x, y },
     params: { count: y.size, length, out_length: outLength, inner, support },
     prelude: { T: floatOf("resizeBilinear", x) },
-    grid: Math.ceil(y.size / 64),
+    grid: elementGrid(y.gpu, y.size),
     flops: 2 * (2 * Math.ceil(support) + 1) * y.size,
     bytes: bytesOf(x, y),
   });
@@ -40,7 +41,7 @@ export function meanFilter3x3(x: Tensor): Tensor {
     bindings: { x, y },
     params: { count: x.size, height, width },
     prelude: { T: floatOf("meanFilter3x3", x) },
-    grid: Math.ceil(x.size / 64),
+    grid: elementGrid(x.gpu, x.size),
     flops: 9 * x.size,
     bytes: bytesOf(x, y),
   });

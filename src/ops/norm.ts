@@ -1,6 +1,18 @@
-import { groupNormNaive, layerNorm as layerNormKernel, layerNormNaive } from "../generated/kernels.ts";
+import {
+  groupNormApply,
+  groupNormCombine,
+  groupNormCombineSerial,
+  groupNormNaive,
+  groupNormPartial,
+  layerNorm as layerNormWorkgroup,
+  layerNormNaive,
+  layerNormSubgroup,
+} from "../generated/kernels.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type DeviceFacts, type RowVariant, deviceFacts, planRows } from "./grid.ts";
+
+// --- layer norm ----------------------------------------------------------------------------------------------------
 
 /** Arguments of `layerNorm`. */
 export interface LayerNormOptions {
@@ -9,28 +21,27 @@ export interface LayerNormOptions {
   /** [C] */
   bias: Tensor;
   eps: number;
-  /** Which kernel: the default, or the naive one as second opinion. */
-  variant?: "rows" | "naive";
+  /** Which kernel, instead of the plan's choice. `subgroup` needs C to be a multiple of 4. */
+  variant?: RowVariant;
 }
 
+const layerNormKernels = { subgroup: layerNormSubgroup, workgroup: layerNormWorkgroup, naive: layerNormNaive };
+
 /** Kernel, grid and cost of a layer norm over R rows of C channels. */
-export function planLayerNorm(rows: number, channels: number, variant: "rows" | "naive" = "rows") {
-  const naive = variant === "naive";
-  return {
-    kernel: naive ? layerNormNaive : layerNormKernel,
-    grid: naive ? Math.ceil(rows / 64) : rows,
-    flops: 8 * rows * channels,
-  };
+export function planLayerNorm(rows: number, channels: number, device: DeviceFacts, variant?: RowVariant) {
+  const plan = planRows(rows, channels, device, variant);
+  return { kernel: layerNormKernels[plan.variant], grid: plan.grid, flops: 8 * rows * channels };
 }
 
 /** Layer normalisation over the last dimension (torch.nn.LayerNorm). x [..., C] -> [..., C]. */
 export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
-  const { weight, bias, eps } = options;
+  const { weight, bias, eps, variant } = options;
   const channels = x.shape[x.shape.length - 1];
   checkShape("layerNorm", "weight", weight, [channels]);
   checkShape("layerNorm", "bias", bias, [channels]);
+  check(variant !== "subgroup" || channels % 4 === 0, "layerNorm", `C=${channels} is not a multiple of 4, which the subgroup variant needs`, x);
   const rows = x.size / channels;
-  const { kernel, ...plan } = planLayerNorm(rows, channels, options.variant);
+  const { kernel, ...plan } = planLayerNorm(rows, channels, deviceFacts(x.gpu), variant);
   const y = x.gpu.empty(x.shape, x.dtype);
   x.gpu.run(kernel, {
     ...plan,
@@ -41,6 +52,11 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
   });
   return y;
 }
+
+// --- group norm ----------------------------------------------------------------------------------------------------
+
+/** Who combines the partial sums of a group: a workgroup or one invocation; `naive` does everything with one. */
+export type GroupNormVariant = "workgroup" | "serial" | "naive";
 
 /** Arguments of `groupNorm`. */
 export interface GroupNormOptions {
@@ -54,7 +70,32 @@ export interface GroupNormOptions {
   silu?: boolean;
   /** [B, ..., C2]: its channels follow those of x. */
   skip?: Tensor;
-  variant?: "naive";
+  /** Instead of the plan's choice. All but `naive` need C1 and C2 to be multiples of 4. */
+  variant?: GroupNormVariant;
+}
+
+/** B batches of S positions with C1 + C2 channels in G groups. */
+interface GroupNormShape {
+  batches: number;
+  positions: number;
+  c1: number;
+  c2: number;
+  groups: number;
+}
+
+/** Variant of a group norm, and how many positions an invocation of its first and its last kernel takes. */
+export function planGroupNorm(shape: GroupNormShape, device: DeviceFacts, variant?: GroupNormVariant) {
+  const { batches, positions, c1, c2 } = shape;
+  const fastest = c1 % 4 !== 0 || c2 % 4 !== 0 ? "naive" : device.software ? "serial" : "workgroup";
+  const chosen = variant ?? fastest;
+  // Few long loops where one core does the work of many lanes; elsewhere 16,384 invocations or more, if there are.
+  const quads = (batches * positions * (c1 + c2)) / 4;
+  const share = (invocations: number, most: number) => Math.max(1, Math.min(most, Math.floor(quads / invocations)));
+  return {
+    variant: chosen,
+    partialChunk: chosen === "serial" ? 64 : share(16_384, 64),
+    applyChunk: chosen === "serial" ? 64 : share(65_536, 16),
+  };
 }
 
 /**
@@ -62,7 +103,7 @@ export interface GroupNormOptions {
  * -> the same with C = C1 + C2 channels.
  */
 export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
-  const { weight, bias, groups, eps, silu = false, skip } = options;
+  const { weight, bias, groups, skip } = options;
   check(x.shape.length >= 3, "groupNorm", `takes [B, H, W, C] or [B, N, C], got [${x.shape}]`, x);
   const outer = x.shape.slice(0, -1);
   const c1 = x.shape[x.shape.length - 1];
@@ -72,16 +113,84 @@ export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
   check(channels % groups === 0, "groupNorm", `C=${channels} is not divisible by groups=${groups}`, x);
   checkShape("groupNorm", "weight", weight, [channels]);
   checkShape("groupNorm", "bias", bias, [channels]);
-  const y = x.gpu.empty([...outer, channels], x.dtype);
   const [batches] = x.shape;
-  x.gpu.run(groupNormNaive, {
-    bindings: { x, skip, weight, bias, y },
-    params: { batches, positions: x.size / c1 / batches, c1, c2, groups, eps },
-    overrides: { SILU: silu },
-    prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
-    grid: Math.ceil((batches * groups) / 64),
-    flops: 10 * y.size,
-    bytes: bytesOf(x, skip, weight, bias, y),
+  const shape = { batches, positions: x.size / c1 / batches, c1, c2, groups };
+  const plan = planGroupNorm(shape, deviceFacts(x.gpu), options.variant);
+  const y = x.gpu.empty([...outer, channels], x.dtype);
+  if (plan.variant === "naive") {
+    runGroupNormNaive(x, y, shape, options);
+    return y;
+  }
+  check(c1 % 4 === 0 && c2 % 4 === 0, "groupNorm", `C1=${c1} and C2=${c2} are not multiples of 4, which the variant ${plan.variant} needs`, x);
+  x.gpu.scope("group_norm", () => {
+    const statistics = groupStatistics(x, shape, options, plan.variant === "serial", plan.partialChunk);
+    applyGroupNorm(x, y, 0, statistics, options, plan.applyChunk);
+    if (skip) applyGroupNorm(skip, y, c1, statistics, options, plan.applyChunk);
   });
   return y;
+}
+
+/** Mean and 1 / sqrt(var + eps) of every group: f32 [B, G, 2]. */
+function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOptions, serial: boolean, chunk: number): Tensor {
+  const { batches, positions, c1, c2, groups } = shape;
+  const { gpu } = x;
+  const channels = c1 + c2;
+  const chunks = Math.ceil(positions / chunk);
+  const mean = gpu.empty([batches, chunks, channels]);
+  const squares = gpu.empty([batches, chunks, channels]);
+  const partial = (input: Tensor, inputChannels: number, firstChannel: number) => {
+    const count = (batches * chunks * inputChannels) / 4;
+    gpu.run(groupNormPartial, {
+      bindings: { x: input, mean, squares },
+      params: { count, positions, chunk, chunks, quads: inputChannels / 4, all_quads: channels / 4, first_quad: firstChannel / 4 },
+      prelude: { T: floatOf("groupNorm", input) },
+      grid: Math.ceil(count / 64),
+      flops: 4 * input.size,
+      bytes: bytesOf(input) + 32 * count,
+    });
+  };
+  partial(x, c1, 0);
+  if (options.skip) partial(options.skip, c2, c1);
+  const statistics = gpu.empty([batches, groups, 2]);
+  const count = batches * groups;
+  const kernel = serial ? groupNormCombineSerial : groupNormCombine;
+  gpu.run(kernel, {
+    bindings: { mean, squares, statistics },
+    params: { count, positions, chunk, chunks, channels, groups, eps: options.eps },
+    prelude: {},
+    grid: serial ? Math.ceil(count / 8) : count,
+    bytes: bytesOf(mean, squares, statistics),
+  });
+  return statistics;
+}
+
+function applyGroupNorm(x: Tensor, y: Tensor, firstChannel: number, statistics: Tensor, options: GroupNormOptions, chunk: number): void {
+  const { weight, bias, silu = false } = options;
+  const [batches, groups] = statistics.shape;
+  const c = x.shape[x.shape.length - 1];
+  const positions = x.size / c / batches;
+  const chunks = Math.ceil(positions / chunk);
+  const count = (batches * chunks * c) / 4;
+  x.gpu.run(groupNormApply, {
+    bindings: { x, statistics, weight, bias, y },
+    params: { count, positions, chunk, chunks, quads: c / 4, all_quads: weight.size / 4, first_quad: firstChannel / 4, groups },
+    overrides: { SILU: silu },
+    prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
+    grid: Math.ceil(count / 64),
+    flops: 4 * x.size,
+    bytes: 2 * bytesOf(x),
+  });
+}
+
+function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options: GroupNormOptions): void {
+  const { weight, bias, eps, silu = false, skip } = options;
+  x.gpu.run(groupNormNaive, {
+    bindings: { x, skip, weight, bias, y },
+    params: { ...shape, eps },
+    overrides: { SILU: silu },
+    prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
+    grid: Math.ceil((shape.batches * shape.groups) / 64),
+    flops: 8 * y.size,
+    bytes: bytesOf(x, skip, weight, bias, y),
+  });
 }

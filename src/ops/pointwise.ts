@@ -1,6 +1,14 @@
-import { binary, copyColumns, transpose, unary } from "../generated/kernels.ts";
+import { binary, binaryVec4, copyColumns, transpose, unary, unaryVec4 } from "../generated/kernels.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { elementGrid } from "./grid.ts";
+
+/** Kernels work by quads of elements where that leaves no rest. */
+function elementPlan(x: Tensor) {
+  const vec4 = x.size % 4 === 0;
+  const count = vec4 ? x.size / 4 : x.size;
+  return { vec4, count, grid: elementGrid(x.gpu, count) };
+}
 
 /** a + b, element by element. Same shapes and dtypes. */
 export function add(a: Tensor, b: Tensor): Tensor {
@@ -15,12 +23,13 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
 function runBinary(op: string, a: Tensor, b: Tensor, product: boolean): Tensor {
   checkShape(op, "b", b, a.shape);
   const y = a.gpu.empty(a.shape, a.dtype);
-  a.gpu.run(binary, {
+  const { vec4, count, grid } = elementPlan(a);
+  a.gpu.run(vec4 ? binaryVec4 : binary, {
     bindings: { a, b, y },
-    params: { count: a.size },
+    params: { count },
     overrides: { MULTIPLY: product },
     prelude: { T: floatOf(op, a) },
-    grid: Math.ceil(a.size / 64),
+    grid,
     flops: a.size,
     bytes: bytesOf(a, b, y),
   });
@@ -44,12 +53,13 @@ export function cast(x: Tensor, dtype: Float): Tensor {
 
 function runUnary(op: string, x: Tensor, dtype: Float, factor: number, isSilu: boolean): Tensor {
   const y = x.gpu.empty(x.shape, dtype);
-  x.gpu.run(unary, {
+  const { vec4, count, grid } = elementPlan(x);
+  x.gpu.run(vec4 ? unaryVec4 : unary, {
     bindings: { x, y },
-    params: { count: x.size, factor },
+    params: { count, factor },
     overrides: { SILU: isSilu },
     prelude: { T: floatOf(op, x), W: dtype },
-    grid: Math.ceil(x.size / 64),
+    grid,
     flops: x.size,
     bytes: bytesOf(x, y),
   });
@@ -76,7 +86,7 @@ function runTranspose(op: string, x: Tensor, rows: number, columns: number, shap
     bindings: { x, y },
     params: { count: x.size, rows, columns },
     prelude: { T: floatOf(op, x) },
-    grid: Math.ceil(x.size / 64),
+    grid: elementGrid(x.gpu, x.size),
     bytes: bytesOf(x, y),
   });
   return y;
@@ -89,9 +99,8 @@ export function concatLast(a: Tensor, b: Tensor): Tensor {
   const outer = a.shape.slice(0, -1);
   checkShape("concatLast", "b", b, [...outer, c2]);
   const y = a.gpu.empty([...outer, c1 + c2], a.dtype);
-  const rows = y.size / (c1 + c2);
-  runCopy("concatLast", a, y, { rows, columns: c1, x_stride: c1, y_stride: c1 + c2, from_column: 0, to_column: 0 });
-  runCopy("concatLast", b, y, { rows, columns: c2, x_stride: c2, y_stride: c1 + c2, from_column: 0, to_column: c1 });
+  runCopy("concatLast", { from: a, stride: c1 }, { into: y, stride: c1 + c2, column: 0 }, c1);
+  runCopy("concatLast", { from: b, stride: c2 }, { into: y, stride: c1 + c2, column: c1 }, c2);
   return y;
 }
 
@@ -100,8 +109,7 @@ export function sliceLast(x: Tensor, start: number, end: number): Tensor {
   const channels = x.shape[x.shape.length - 1];
   check(start >= 0 && start < end && end <= channels, "sliceLast", `columns ${start} to ${end} of [${x.shape}] do not exist`, x);
   const y = x.gpu.empty([...x.shape.slice(0, -1), end - start], x.dtype);
-  const rows = x.size / channels;
-  runCopy("sliceLast", x, y, { rows, columns: end - start, x_stride: channels, y_stride: end - start, from_column: start, to_column: 0 });
+  runCopy("sliceLast", { from: x, stride: channels, column: start }, { into: y, stride: end - start }, end - start);
   return y;
 }
 
@@ -109,32 +117,30 @@ export function sliceLast(x: Tensor, start: number, end: number): Tensor {
 export function copyInto(destination: Tensor, source: Tensor, elementOffset: number): void {
   const end = elementOffset + source.size;
   check(elementOffset >= 0 && end <= destination.size, "copyInto", `elements ${elementOffset} to ${end} exceed [${destination.shape}]`, destination);
-  runCopy("copyInto", source, destination, {
-    rows: 1,
-    columns: source.size,
-    x_stride: source.size,
-    y_stride: destination.size,
-    from_column: 0,
-    to_column: elementOffset,
-  });
+  runCopy("copyInto", { from: source, stride: source.size }, { into: destination, stride: destination.size, column: elementOffset }, source.size);
 }
 
-interface CopyParams {
-  rows: number;
-  columns: number;
-  x_stride: number;
-  y_stride: number;
-  from_column: number;
-  to_column: number;
-}
-
-function runCopy(op: string, x: Tensor, y: Tensor, params: CopyParams): void {
-  const count = params.rows * params.columns;
+/** Copies the first `columns` columns from `column` on (default 0) of every row of `stride` elements. */
+function runCopy(
+  op: string,
+  source: { from: Tensor; stride: number; column?: number },
+  target: { into: Tensor; stride: number; column?: number },
+  columns: number,
+): void {
+  const { from: x } = source;
+  const count = (x.size / source.stride) * columns;
   x.gpu.run(copyColumns, {
-    bindings: { x, y },
-    params,
+    bindings: { x, y: target.into },
+    params: {
+      count,
+      columns,
+      x_stride: source.stride,
+      y_stride: target.stride,
+      from_column: source.column ?? 0,
+      to_column: target.column ?? 0,
+    },
     prelude: { T: floatOf(op, x) },
-    grid: Math.ceil(count / 64),
+    grid: elementGrid(x.gpu, count),
     bytes: (2 * count * bytesOf(x)) / x.size,
   });
 }

@@ -1,0 +1,38 @@
+import type { Gpu } from "../gpu/gpu.ts";
+
+/** What plans ask of a device. */
+export interface DeviceFacts {
+  subgroups: boolean;
+  /** Computes on the CPU: barriers and workgroups are dear there, parallelism beyond a few cores gains nothing. */
+  software: boolean;
+}
+
+/** The facts of a device. */
+export function deviceFacts(gpu: Gpu): DeviceFacts {
+  return { subgroups: gpu.has("subgroups"), software: gpu.adapter.software };
+}
+
+/**
+ * Workgroups for `count` pieces of work, `perWorkgroup` at a time, of a kernel that strides over them. A software device
+ * copies 4 MiB with 64 workgroups in a quarter of the time that 16,384 take; a GPU needs many to be busy.
+ */
+export function strideGrid(count: number, perWorkgroup: number, software: boolean): number {
+  return Math.min(Math.ceil(count / perWorkgroup), software ? 64 : 8192);
+}
+
+/** Workgroups of 64 for an element-wise kernel that strides over `count` elements. */
+export function elementGrid(gpu: Gpu, count: number): number {
+  return strideGrid(count, 64, gpu.adapter.software);
+}
+
+/** Who computes a row in layer norm and softmax: a subgroup, a workgroup, or one invocation. */
+export type RowVariant = "subgroup" | "workgroup" | "naive";
+
+/** Variant and workgroups for `rows` rows of `columns` values; `variant` overrules the choice. */
+export function planRows(rows: number, columns: number, device: DeviceFacts, variant?: RowVariant): { variant: RowVariant; grid: number } {
+  const fastest = device.subgroups && columns % 4 === 0 ? "subgroup" : device.software ? "naive" : "workgroup";
+  const chosen = variant ?? fastest;
+  // In workgroups of 64: two subgroups of 32 lanes, and any other number as well.
+  const rowsAWorkgroup = { subgroup: 2, workgroup: 1, naive: 64 }[chosen];
+  return { variant: chosen, grid: chosen === "naive" ? Math.ceil(rows / 64) : strideGrid(rows, rowsAWorkgroup, device.software) };
+}
