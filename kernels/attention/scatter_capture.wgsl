@@ -9,7 +9,7 @@ override WORKGROUP: u32 = 64;
 struct Params {
   batch: u32,
   sets: u32,
-  set: u32,
+  token_set: u32,
   queries: u32,
 }
 
@@ -28,6 +28,6 @@ fn main(
   let item = index / params.queries;
   let query = index % params.queries;
   if (item < params.batch && slots[item] != 0xffffffffu) {
-    maps[slots[item] * params.queries + query] = captured[(item * params.sets + params.set) * params.queries + query];
+    maps[slots[item] * params.queries + query] = captured[(item * params.sets + params.token_set) * params.queries + query];
   }
 }

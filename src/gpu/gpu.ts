@@ -49,6 +49,8 @@ export class Gpu {
   readonly adapter: AdapterFacts;
   /** Bytes copied from the device to the host so far. */
   bytesReadBack = 0;
+  /** Floating-point operations submitted so far, as the ops count them. */
+  flopsSubmitted = 0;
 
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
@@ -241,6 +243,7 @@ export class Gpu {
 
   #submit(commands: Command[], cost: number): void {
     const { device } = this;
+    for (const { flops } of commands) this.flopsSubmitted += flops;
     this.#lastScopes.splice(0, Infinity, ...new Set(commands.slice(-8).map((command) => `${command.scope || "no scope"}:${command.kernel}`)));
     device.pushErrorScope("validation");
     if (this.#profiler) {

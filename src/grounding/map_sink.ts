@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { AttentionSink } from "../models/transformer.ts";
+import type { UNet2DConditionModel } from "../models/unet.ts";
 import { accumulateCapture } from "../ops/attention.ts";
 import { dropped, scatterCapture } from "../ops/capture.ts";
 import { zeros } from "../ops/fill.ts";
@@ -10,6 +11,9 @@ export interface CaptureLayer {
   name: string;
   side: number;
 }
+
+/** Token sets in the order in which a main pass captures them; single words, where asked for, follow. */
+export const tokenSets = { chosen: 0, start: 1, firstWord: 2 } as const;
 
 /** What a sink is to keep. */
 export interface SinkPlan {
@@ -46,12 +50,12 @@ export class MapSink implements AttentionSink {
   /** By token set and layer: f32 [targets * timesteps, side * side]. */
   readonly perTimestep: ReadonlyMap<number, ReadonlyMap<string, Tensor>>;
   readonly #plan: SinkPlan;
-  readonly #gpu: Gpu;
+  readonly gpu: Gpu;
   #taken = 0;
   #batch: { targets: Tensor; weights: Tensor; slots: Tensor } | undefined;
 
   constructor(gpu: Gpu, plan: SinkPlan) {
-    this.#gpu = gpu;
+    this.gpu = gpu;
     this.#plan = plan;
     this.layers = plan.layers;
     this.capture = { weights: plan.weights };
@@ -64,7 +68,7 @@ export class MapSink implements AttentionSink {
   /** Prepares for batches of `size` items: to be called once before the forward pass is recorded. */
   begin(size: number): void {
     this.endBatch();
-    const gpu = this.#gpu;
+    const gpu = this.gpu;
     this.#batch = { targets: gpu.empty([size], "u32"), weights: gpu.empty([size]), slots: gpu.empty([size], "u32") };
   }
 
@@ -112,4 +116,10 @@ export class MapSink implements AttentionSink {
     for (const tensor of this.sums.values()) tensor.free();
     for (const maps of this.perTimestep.values()) for (const tensor of maps.values()) tensor.free();
   }
+}
+
+/** The cross-attention layers of a U-Net and the sides of their maps for a square latent, in module order. */
+export function captureLayers(unet: UNet2DConditionModel, latentSide: number, which: "all" | readonly number[]): CaptureLayer[] {
+  const layers = unet.crossAttentions.map(({ name, level }) => ({ name, side: latentSide / 2 ** level }));
+  return which === "all" ? layers : layers.filter((_, i) => which.includes(i));
 }

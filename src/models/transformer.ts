@@ -29,11 +29,13 @@ export interface TextContext {
   readonly sink?: AttentionSink;
 }
 
-/** Sizes of a transformer block: `width` channels, `heads` heads, text of `contextWidth` channels. */
+/** Sizes of a transformer block: `width` channels in `heads` heads, text of `contextWidth` channels. */
 interface BlockSizes {
   width: number;
   heads: number;
   contextWidth: number;
+  /** How many times the latent's side was halved. */
+  level: number;
 }
 
 class SelfAttention {
@@ -64,14 +66,17 @@ class SelfAttention {
 export class CrossAttention {
   /** Its module path, as in the checkpoint and in the goldens. */
   readonly name: string;
+  /** How many times the latent's side was halved where it stands. */
+  readonly level: number;
   readonly #q: Linear;
   readonly #k: Linear;
   readonly #v: Linear;
   readonly #out: Linear;
   readonly #heads: number;
 
-  constructor(p: ParameterScope, { width, heads, contextWidth }: BlockSizes) {
+  constructor(p: ParameterScope, { width, heads, contextWidth, level }: BlockSizes) {
     this.name = p.prefix;
+    this.level = level;
     this.#q = new Linear(p.at("to_q"), width, width, { bias: false });
     this.#k = new Linear(p.at("to_k"), contextWidth, width, { bias: false });
     this.#v = new Linear(p.at("to_v"), contextWidth, width, { bias: false });

@@ -50,6 +50,7 @@ export class UNet2DConditionModel implements Model {
     const resnet = (scope: ParameterScope, inChannels: number, outChannels: number) => new ResnetBlock2D(scope, { inChannels, outChannels, groups, eps, timeChannels });
     const transformer = (scope: ParameterScope, level: UNetLevel) =>
       new Transformer2DModel(scope, {
+        level: levels.indexOf(level),
         width: level.channels,
         heads: level.heads,
         contextWidth: level.contextWidth,

@@ -15,7 +15,7 @@ export function scatterCapture(maps: Tensor, captured: Tensor, options: { set: n
   checkShape("scatterCapture", "slots", options.slots, [batch]);
   maps.gpu.run(scatterCaptureKernel, {
     bindings: { captured, slots: options.slots, maps },
-    params: { batch, sets, set: options.set, queries },
+    params: { batch, sets, token_set: options.set, queries },
     prelude: {},
     grid: Math.ceil((batch * queries) / 64),
     bytes: 8 * batch * queries,

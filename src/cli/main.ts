@@ -1,0 +1,25 @@
+import { Command } from "commander";
+import { reportError } from "./command.ts";
+import { doctorCommand } from "./doctor.ts";
+import { groundCommand } from "./ground.ts";
+import { startCommand } from "./start.ts";
+import { verifyCommand } from "./verify.ts";
+import { weightsCommand } from "./weights.ts";
+
+/** The command line. */
+export function createProgram(): Command {
+  const program = new Command("attnscope")
+    .description("Where in this image is what this phrase says?")
+    .version(__ATTNSCOPE_VERSION__)
+    .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
+  for (const command of [groundCommand(), verifyCommand(), doctorCommand(), weightsCommand()]) program.addCommand(command);
+  program.addCommand(startCommand(), { hidden: true });
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
+  return program;
+}
+
+createProgram()
+  .parseAsync()
+  .catch((error) => {
+    process.exitCode = reportError(error);
+  });

@@ -1,0 +1,151 @@
+import type { Film } from "../data/film.ts";
+import type { LatentDiffusion } from "../models/ldm.ts";
+import { copyInto, sliceLast } from "../ops/pointwise.ts";
+import { withBatch } from "./batch.ts";
+import { finalMaps } from "./final_maps.ts";
+import type { Moments } from "./main_pass.ts";
+import { type GroundSettings, completeSettings } from "./options.ts";
+import type { PassProgress, Target } from "./passes.ts";
+import { type BiasStore, MemoryBiasStore } from "./phrase_bias.ts";
+import { type PreparedPhrase, encodeTexts, preparePhrase } from "./phrases.ts";
+import { imageKey, prepareImage } from "./prepare_image.ts";
+import { type GroundResult, makeResult } from "./result.ts";
+import { runPasses } from "./run_passes.ts";
+import { publishedCost } from "./savings.ts";
+import { Stopwatch } from "./stopwatch.ts";
+
+/** What happens at the moment: a stage and how far it is. */
+export interface GroundProgress extends PassProgress {
+  stage: "encode" | "main pass" | "text bias";
+}
+
+/** Options of a grounding: settings, and how to watch and stop it. */
+export interface GroundOptions extends Partial<GroundSettings> {
+  signal?: AbortSignal;
+  onProgress?: (progress: GroundProgress) => void;
+  /** Called after every batch of the main pass with the maps so far, P_comb min-max normalised, one a request. */
+  onPartial?: (maps: Float32Array[], progress: PassProgress) => void;
+}
+
+/** A film and a phrase to find in it. */
+export interface GroundRequest {
+  film: Film;
+  phrase: string;
+}
+
+/** Grounds phrases in films with a latent diffusion model. */
+export class GroundingPipeline {
+  readonly ldm: LatentDiffusion;
+  readonly #store: BiasStore;
+
+  /** `store` keeps text biases between calls; in memory by default. */
+  constructor(ldm: LatentDiffusion, options: { store?: BiasStore } = {}) {
+    this.ldm = ldm;
+    this.#store = options.store ?? new MemoryBiasStore();
+  }
+
+  /** Where `phrase` points in `film`. Throws InputError for settings or phrases that cannot be used. */
+  async ground(film: Film, phrase: string, options: GroundOptions = {}): Promise<GroundResult> {
+    return (await this.groundMany([{ film, phrase }], options))[0];
+  }
+
+  /** Grounds several requests at once: phrases on one film share its latent, all share the batches. */
+  async groundMany(requests: readonly GroundRequest[], options: GroundOptions = {}): Promise<GroundResult[]> {
+    const { ldm } = this;
+    const { gpu, vae, unet } = ldm;
+    const settings = completeSettings(options, unet.crossAttentions.length);
+    const watch = new Stopwatch();
+    const before = { flops: gpu.flopsSubmitted, bytesReadBack: gpu.bytesReadBack };
+    const side = vae.config.sampleSize / vae.factor;
+
+    // 1. Text: tokens, their choice, encoder, keys and values of every layer
+    const { phrases, films, targets } = await this.#distinct(requests, settings);
+    const texts = encodeTexts(ldm, phrases);
+    const owned: { free(): void }[] = [texts];
+    try {
+      // 2. Images to latents
+      const images = films.map((film) => prepareImage(film, vae.config.sampleSize));
+      const usesImage = settings.mode === "gt" || settings.mode === "gt1";
+      const moments = usesImage ? await watch.time("encode", () => this.#encode(images, options)) : undefined;
+      if (moments) owned.push(moments.mean, moments.logvar);
+
+      // 3. The pass whose attention makes the map, and the one that makes the text bias
+      const run = await withBatch(gpu, settings.batch, side, (batch) =>
+        runPasses({ ldm, settings, options, phrases, targets, texts, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.#store }),
+      );
+      owned.push(run.result);
+
+      // 4. Merge, read back, mask
+      const maps = await watch.time("merge", () => finalMaps({ ...run.result, settings, side, targets }));
+      const cost = {
+        unetEvaluations: run.result.evaluations,
+        flops: gpu.flopsSubmitted - before.flops,
+        bytesReadBack: gpu.bytesReadBack - before.bytesReadBack,
+        published: publishedCost(ldm, { requests: requests.length, steps: settings.steps, side, flopsPerEvaluation: run.result.flopsPerEvaluation }),
+      };
+      return requests.map(({ film }, i) =>
+        makeResult({ film, phrase: phrases[targets[i].text], settings, side, imageSize: vae.config.sampleSize, maps: maps[i], batch: run.batch, timings: watch.times, cost }),
+      );
+    } finally {
+      for (const thing of owned) thing.free();
+    }
+  }
+
+  /** The maps so far as timesteps arrive; the last value is the finished result's map. */
+  async *groundStream(film: Film, phrase: string, options: GroundOptions = {}): AsyncGenerator<{ map: Float32Array; done: number; total: number; result?: GroundResult }> {
+    const queue: { map: Float32Array; done: number; total: number }[] = [];
+    let wake = () => {};
+    const onPartial = ([map]: Float32Array[], progress: PassProgress) => {
+      queue.push({ map, ...progress });
+      wake();
+    };
+    let result: GroundResult | undefined;
+    const finished = this.ground(film, phrase, { ...options, onPartial }).then((value) => {
+      result = value;
+    });
+    const settled = finished.then(() => true, () => true);
+    for (let over = false; !over; ) {
+      const arrival = new Promise<boolean>((resolve) => (wake = () => resolve(false)));
+      if (queue.length === 0) over = await Promise.race([arrival, settled]);
+      yield* queue.splice(0);
+    }
+    await finished;
+    if (result) yield { map: result.map, done: 1, total: 1, result };
+  }
+
+  /** Distinct phrases and films of the requests, and which of them each request means. */
+  async #distinct(requests: readonly GroundRequest[], settings: GroundSettings): Promise<{ phrases: PreparedPhrase[]; films: Film[]; targets: Target[] }> {
+    const phrases: PreparedPhrase[] = [];
+    const textOf = new Map<string, number>();
+    const films = [...new Set(requests.map(({ film }) => film))];
+    for (const { phrase } of requests) {
+      if (textOf.has(phrase)) continue;
+      textOf.set(phrase, phrases.length);
+      phrases.push(await preparePhrase(this.ldm, phrase, settings));
+    }
+    const targets = requests.map(({ film, phrase }) => ({ image: films.indexOf(film), text: textOf.get(phrase) as number }));
+    return { phrases, films, targets };
+  }
+
+  /** Moments of the images' latents, one image at a time: the VAE's activations are the largest of all. */
+  async #encode(images: readonly Float32Array[], options: GroundOptions): Promise<Moments> {
+    const { gpu, vae } = this.ldm;
+    const { sampleSize, latentChannels } = vae.config;
+    const side = sampleSize / vae.factor;
+    const moments = gpu.empty([images.length, side, side, 2 * latentChannels]);
+    try {
+      for (const [i, image] of images.entries()) {
+        options.signal?.throwIfAborted();
+        gpu.scope("image", () => {
+          const one = vae.encode(gpu.tensor(image, [1, sampleSize, sampleSize, 3]));
+          copyInto(moments, one, i * one.size);
+        });
+        await gpu.sync();
+        options.onProgress?.({ stage: "encode", done: i + 1, total: images.length });
+      }
+      return { mean: sliceLast(moments, 0, latentChannels), logvar: sliceLast(moments, latentChannels, 2 * latentChannels) };
+    } finally {
+      moments.free();
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import type { Film } from "../data/film.ts";
+import type { FinalMap } from "./final_maps.ts";
+import { type Mixture, activationMask } from "./mask.ts";
+import { type Point, argmax } from "./maps.ts";
+import type { GroundSettings } from "./options.ts";
+import type { PreparedPhrase } from "./phrases.ts";
+import { type Region, maskRegions } from "./regions.ts";
+import type { Cost } from "./savings.ts";
+
+/** Where a phrase points in a film. */
+export interface GroundResult {
+  film: Film;
+  phrase: PreparedPhrase;
+  settings: GroundSettings;
+  /** Side of `map`: that of the latent. */
+  side: number;
+  /** [side * side] in [0, 1]. */
+  map: Float32Array;
+  /** [side * side], 1 is foreground. */
+  mask: Uint8Array;
+  /** The two Gaussians fitted to the map, and the mean of their means, which is the mask's threshold. */
+  mixture: Mixture;
+  threshold: number;
+  /** The mask's regions at the model's image size, the largest first. */
+  regions: Region[];
+  /** Where the map is greatest, in its own pixels. */
+  argmax: Point;
+  /** Side of the model's image in pixels. */
+  imageSize: number;
+  /** SSIM of image bias and text bias clipped to [0, 1], the s of the merge; undefined without one. */
+  s?: number;
+  /** One map a word, where asked for: [side * side] in [0, 1] each. */
+  words: { text: string; kept: boolean; map: Float32Array }[];
+  /** Items of one U-Net evaluation. */
+  batch: number;
+  /** Milliseconds by stage, shared by all results of one call. */
+  timings: Record<string, number>;
+  /** Work of the whole call, and what the published procedure would have taken. */
+  cost: Cost & { published: Cost };
+}
+
+/** Completes a map to a result: mask, regions, peak. */
+export function makeResult(inputs: Omit<GroundResult, "map" | "mask" | "mixture" | "threshold" | "regions" | "argmax" | "s" | "words"> & { maps: FinalMap }): GroundResult {
+  const { maps, ...rest } = inputs;
+  const { map, s } = maps;
+  const { side, imageSize, phrase } = rest;
+  const { mask, mixture, threshold } = activationMask(map, side);
+  return {
+    ...rest,
+    map,
+    mask,
+    mixture,
+    threshold,
+    regions: maskRegions({ map, mask, side, imageSize }),
+    argmax: argmax(map, side),
+    s,
+    // Phrases of one call share the number of token sets: the surplus of the shorter ones is empty.
+    words: phrase.choice.words.slice(0, maps.words.length).map(({ text, kept }, i) => ({ text, kept, map: maps.words[i] })),
+  };
+}
