@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
-import { fromFloat16, toFloat16 } from "../src/float16.ts";
+import { f16ToF32, f32ToF16 } from "../src/float16.ts";
 import { mergeMaps, minMaxNormalise, quantiseUint8, ssimUint8 } from "../src/ops/grounding.ts";
 import { mergeReference, normaliseReference, ssimReference } from "./grounding_reference.ts";
 import { type Round, assertMatches, randomValues, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
 
-const half: Round = (value) => fromFloat16(toFloat16(value));
+const half: Round = (value) => f16ToF32(f32ToF16(value));
 const grey = (count: number, seed: number) => randomValues(count, seed).map((value) => Math.floor((value + 1) * 128));
 
 describe("min-max normalisation", () => {

@@ -6,7 +6,7 @@ import { convertWeights, inspectWeights } from "../src/cli/weights.ts";
 import { InputError, WeightsError } from "../src/errors.ts";
 import { guessArchitecture } from "../src/weights/architecture.ts";
 import { openFile, openFolder } from "../src/weights/byte_source_node.ts";
-import { f16ToF32, f32ToBf16, f32ToF16 } from "../src/weights/float16.ts";
+import { f16ToF32, f32ToBf16, f32ToF16 } from "../src/float16.ts";
 import type { CheckpointSummary } from "../src/weights/inspect.ts";
 import { formatBytes } from "../src/weights/inspect.ts";
 import { openCheckpoint, openCheckpointSource } from "../src/weights/open_checkpoint.ts";

@@ -1,5 +1,5 @@
 import { dtypeBytes, type CheckpointDType } from "./dtype.ts";
-import { bf16BitsToF32Bits, f16BitsToF32Bits, f32BitsToBf16Bits, f32BitsToF16Bits, roundToOdd } from "./float16.ts";
+import { bf16BitsToF32Bits, f16BitsToF32Bits, f32BitsToBf16Bits, f32BitsToF16Bits, roundToOdd } from "../float16.ts";
 
 /** The floating-point dtypes that are converted into one another. */
 export type FloatDType = "F64" | "F32" | "F16" | "BF16";

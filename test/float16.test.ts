@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bf16BitsToF32Bits, bf16ToF32, f16BitsToF32Bits, f16ToF32, f32BitsToBf16Bits, f32BitsToF16Bits, f32ToBf16, f32ToF16 } from "../src/weights/float16.ts";
+import { bf16BitsToF32Bits, bf16ToF32, f16BitsToF32Bits, f16ToF32, f32BitsToBf16Bits, f32BitsToF16Bits, f32ToBf16, f32ToF16 } from "../src/float16.ts";
 import { convertFloats } from "../src/weights/float_bytes.ts";
 
 const formats = [
