@@ -35,10 +35,10 @@ function generate() {
     .sort()
     .map((path) => parseKernel(relative(kernelsDir, path).replaceAll("\\", "/"), readFileSync(path, "utf8"), readFragment));
   writeIfChanged(join(root, "src/generated/kernels.ts"), kernelModule(kernels));
-  return kernels.length;
+  return kernels;
 }
 
-async function bundle() {
+async function bundle(kernels) {
   const esbuild = await import("esbuild");
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const shared = {
@@ -68,11 +68,17 @@ async function bundle() {
     splitting: true,
     chunkNames: "browser-[hash]",
     external: ["@huggingface/tokenizers", "wink-nlp", "wink-eng-lite-web-model"],
+    plugins: [
+      {
+        name: "strip-wgsl",
+        setup: (build) => build.onLoad({ filter: /generated\/kernels\.ts$/ }, () => ({ contents: kernelModule(kernels, { strip: true }), loader: "ts" })),
+      },
+    ],
   });
   // The newest file of dist tells the set-up script that the build is complete.
   writeFileSync(join(root, "dist/built.json"), JSON.stringify({ version, kernelsBytes: statSync(join(root, "src/generated/kernels.ts")).size }));
 }
 
-const count = generate();
-if (!process.argv.includes("--generate-only")) await bundle();
-console.error(`built ${count} kernels`);
+const kernels = generate();
+if (!process.argv.includes("--generate-only")) await bundle(kernels);
+console.error(`built ${kernels.length} kernels`);

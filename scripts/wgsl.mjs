@@ -99,8 +99,12 @@ const tuple = (length) => (length === 1 ? "number" : `readonly [${Array(length).
 /** `enable` lines must come first in a module: they are taken out here and put back by the runtime. */
 const withoutEnables = (source) => source.replace(/^\s*enable\s+[\w\s,]+;[^\n]*$/gm, "");
 
-/** The text of src/generated/kernels.ts. */
-export function kernelModule(kernels) {
+/** WGSL without comments and indentation, line by line, so that errors keep their line numbers. */
+const stripped = (source) => withoutComments(source).replace(/^[ \t]+|[ \t]+$/gm, "");
+
+/** The text of src/generated/kernels.ts. `strip`: for the browser bundle, without comments and indentation. */
+export function kernelModule(kernels, { strip = false } = {}) {
+  const embedded = (source) => JSON.stringify(strip ? stripped(withoutEnables(source)) : withoutEnables(source));
   const names = new Set();
   const lines = [
     "// Written by build.mjs from kernels/**/*.wgsl. Do not edit, do not commit.",
@@ -111,7 +115,7 @@ export function kernelModule(kernels) {
   for (const kernel of kernels) for (const part of kernel.parts.slice(0, -1)) fragments.set(part.file, part.source);
   const fragmentName = (file) => `fragment_${file.replace(/\W/g, "_")}`;
   for (const [file, source] of fragments) {
-    lines.push(`const ${fragmentName(file)} = { file: ${JSON.stringify(file)}, source: ${JSON.stringify(withoutEnables(source))} };`);
+    lines.push(`const ${fragmentName(file)} = { file: ${JSON.stringify(file)}, source: ${embedded(source)} };`);
   }
   for (const kernel of kernels) {
     const name = camel(kernel.name);
@@ -123,7 +127,7 @@ export function kernelModule(kernels) {
     const type = `Kernel<${union(kernel.bindings.map((b) => b.name))}, { ${params} }, ${union(kernel.overrides)}, { ${prelude} }>`;
     const parts = [
       ...kernel.parts.slice(0, -1).map((part) => fragmentName(part.file)),
-      `{ file: ${JSON.stringify(own.file)}, source: ${JSON.stringify(withoutEnables(own.source))} }`,
+      `{ file: ${JSON.stringify(own.file)}, source: ${embedded(own.source)} }`,
     ].join(", ");
     lines.push(
       `/** kernels/${kernel.name}.wgsl */`,

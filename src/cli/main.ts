@@ -4,7 +4,7 @@ import { doctorCommand } from "./doctor.ts";
 import { groundCommand } from "./ground.ts";
 import { startCommand } from "./start.ts";
 import { verifyCommand } from "./verify.ts";
-import { weightsCommand } from "./weights.ts";
+import { weightsCommand } from "./weights_command.ts";
 
 /** The command line. */
 export function createProgram(): Command {
