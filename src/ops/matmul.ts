@@ -1,6 +1,8 @@
-import { gegluNaive, linearNaive, matmulNaive } from "../generated/kernels.ts";
+import { gegluNaive, matmulNaive, matmulSubgroup } from "../generated/kernels.ts";
+import type { Kernel } from "../gpu/kernel.ts";
 import { type Tensor, sizeOf } from "../tensor.ts";
-import { bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type ProductVariant, laneTile, laneWorkgroups, productVariant } from "./tiles.ts";
 
 /** Activations that a linear layer or a convolution can end with. */
 export type Activation = "gelu" | "gelu_tanh" | "quick_gelu" | "silu";
@@ -19,6 +21,7 @@ export interface MatmulOptions {
   transposeB?: boolean;
   /** Factor of the result. Default 1. */
   scale?: number;
+  variant?: ProductVariant;
 }
 
 /**
@@ -26,25 +29,20 @@ export interface MatmulOptions {
  * none -> c [..., M, N] in a's dtype. Sums are f32. Throws ShapeError.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  const { transposeB = false, scale = 1 } = options;
+  const { transposeB = false, scale = 1, variant } = options;
   check(a.shape.length >= 2 && b.shape.length >= 2, "matmul", `takes matrices, got [${a.shape}] and [${b.shape}]`, a);
   const [M, K] = a.shape.slice(-2);
   const [rows, columns] = b.shape.slice(-2);
   const N = transposeB ? rows : columns;
   check((transposeB ? columns : rows) === K, "matmul", `K differs: a is [${a.shape}], b is [${b.shape}]${transposeB ? " transposed" : ""}`, a);
   const leading = a.shape.slice(0, -2);
-  if (b.shape.length > 2) checkShape("matmul", "b", b, [...leading, rows, columns]);
+  const shared = b.shape.length === 2;
+  if (!shared) checkShape("matmul", "b", b, [...leading, rows, columns]);
   const batches = sizeOf(leading);
+  // With a shared b the batch is but more rows.
+  const shape = shared ? { batches: 1, M: batches * M, N, K, itemRows: M } : { batches, M, N, K, itemRows: M };
   const c = a.gpu.empty([...leading, M, N], a.dtype);
-  a.gpu.run(matmulNaive, {
-    bindings: { a, b, c },
-    params: { batches, M, N, K, b_stride: b.shape.length > 2 ? K * N : 0, scale },
-    overrides: { TRANSPOSE_B: transposeB },
-    prelude: { T: floatOf("matmul", a), W: floatOf("matmul", b) },
-    grid: Math.ceil(c.size / 64),
-    flops: 2 * c.size * K,
-    bytes: bytesOf(a, b, c),
-  });
+  runMatmul("matmul", { a, b, c }, { shape, transposeB, scale, variant });
   return c;
 }
 
@@ -57,11 +55,12 @@ export interface LinearOptions {
   activation?: Activation;
   /** [..., N], added last. */
   residual?: Tensor;
+  variant?: ProductVariant;
 }
 
 /** Linear layer: activation(x W + bias) + residual. x [..., K] -> [..., N]. Throws ShapeError. */
 export function linear(x: Tensor, options: LinearOptions): Tensor {
-  const { weight, bias, activation, residual } = options;
+  const { weight, bias, activation, residual, variant } = options;
   const K = x.shape[x.shape.length - 1];
   check(weight.shape.length === 2 && weight.shape[0] === K, "linear", `weight is [${weight.shape}], needs [${K}, N] for x [${x.shape}]`, x);
   const N = weight.shape[1];
@@ -69,16 +68,80 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
   if (bias) checkShape("linear", "bias", bias, [N]);
   if (residual) checkShape("linear", "residual", residual, shape);
   const y = x.gpu.empty(shape, x.dtype);
-  x.gpu.run(linearNaive, {
-    bindings: { x, weight, bias, residual, y },
-    params: { M: x.size / K, N, K },
-    overrides: { HAS_BIAS: bias !== undefined, HAS_RESIDUAL: residual !== undefined, ACTIVATION: activationCode(activation) },
-    prelude: { T: floatOf("linear", x), W: floatOf("linear", weight) },
-    grid: Math.ceil(y.size / 64),
-    flops: 2 * y.size * K,
-    bytes: bytesOf(x, weight, bias, residual, y),
-  });
+  const M = x.size / K;
+  runMatmul("linear", { a: x, b: weight, bias, residual, c: y }, { shape: { batches: 1, M, N, K, itemRows: itemRows(x) }, activation, variant });
   return y;
+}
+
+/** Rows of one item of the batch [B, ..., C]; a matrix is one item. */
+function itemRows(x: Tensor): number {
+  return sizeOf(x.shape.slice(x.shape.length > 2 ? 1 : 0, -1));
+}
+
+/** Sizes of a batched product; `itemRows` of the rows belong to one item of the batch. */
+export interface ProductShape {
+  batches: number;
+  M: number;
+  N: number;
+  K: number;
+  itemRows: number;
+}
+
+type MatmulBinding = "a" | "b" | "b4" | "bias" | "residual" | "c";
+type MatmulParams = { batches: number; M: number; N: number; K: number; b_stride: number; scale: number };
+type MatmulOverride = "TRANSPOSE_B" | "HAS_BIAS" | "HAS_RESIDUAL" | "ACTIVATION" | "QUADS" | "ROWS" | "COLUMNS";
+type MatmulKernel = Kernel<MatmulBinding, MatmulParams, MatmulOverride, { T: Float; W: Float }>;
+
+/**
+ * Kernel, tile, grid and cost of a batched product. The tile follows the shape of one item, so that an item's
+ * result does not depend on the batch that it is in.
+ */
+export function planMatmul(shape: ProductShape, transposeB: boolean, variant: ProductVariant) {
+  const { batches, M, N, K } = shape;
+  const flops = 2 * batches * M * N * K;
+  if (variant === "naive") {
+    return { kernel: matmulNaive as MatmulKernel, tile: {}, quads: false, grid: Math.ceil((batches * M * N) / 64), flops };
+  }
+  const quads = !transposeB && N % 4 === 0;
+  const tile = laneTile(shape.itemRows, N);
+  return { kernel: matmulSubgroup as MatmulKernel, tile: { ...tile, QUADS: quads }, quads, grid: batches * laneWorkgroups(tile, M, N), flops };
+}
+
+interface MatmulTensors {
+  a: Tensor;
+  b: Tensor;
+  bias?: Tensor;
+  residual?: Tensor;
+  c: Tensor;
+}
+
+interface MatmulRun {
+  shape: ProductShape;
+  transposeB?: boolean;
+  scale?: number;
+  activation?: Activation;
+  variant?: ProductVariant;
+}
+
+function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
+  const { shape, transposeB = false, scale = 1, activation } = run;
+  const { batches, M, N, K } = shape;
+  const { kernel, tile, quads, grid, flops } = planMatmul(shape, transposeB, run.variant ?? productVariant(a.gpu));
+  a.gpu.run(kernel, {
+    bindings: { a, b: quads ? undefined : b, b4: quads ? b : undefined, bias, residual, c },
+    params: { batches, M, N, K, b_stride: batches > 1 ? K * N : 0, scale },
+    overrides: {
+      ...tile,
+      TRANSPOSE_B: transposeB,
+      HAS_BIAS: bias !== undefined,
+      HAS_RESIDUAL: residual !== undefined,
+      ACTIVATION: activationCode(activation),
+    },
+    prelude: { T: floatOf(op, a), W: floatOf(op, b) },
+    grid,
+    flops,
+    bytes: bytesOf(a, b, bias, residual, c),
+  });
 }
 
 /** Arguments of `geglu`. */
