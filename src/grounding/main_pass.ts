@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import type { MapSink } from "./map_sink.ts";
 import type { NoiseSource } from "./noise.ts";
 import type { GroundSettings } from "./options.ts";
-import { type PassProgress, type Target, groundTruthPass, sampledPass } from "./passes.ts";
+import { type PassProgress, type SampledProgress, type Target, groundTruthPass, sampledPass } from "./passes.ts";
 import type { EncodedTexts } from "./phrases.ts";
 
 /** Moments of the latents of some images, as the VAE gives them: f32 [images, h, w, C] each. */
@@ -39,8 +39,8 @@ export function lastStepWeights(steps: number, lastSteps: number): number[] {
   return Array.from({ length: steps }, (_, i) => (i >= steps - count ? 1 / count : 0));
 }
 
-/** The pass whose attention makes the map, in any of the four modes of Table 2. */
-export function mainPass(inputs: MainPassInputs): AsyncGenerator<PassProgress> {
+/** The pass whose attention makes the map, in any of the four modes of Table 2. Sampled modes give their latents as they arrive. */
+export function mainPass(inputs: MainPassInputs): AsyncGenerator<PassProgress | SampledProgress> {
   const { ldm, settings, sink, texts, targets, moments, weights, batch, signal, noise, imageKeys } = inputs;
   const timesteps = ldm.schedule.timesteps(settings.steps);
   const shared = { ldm, sink, timesteps, weights, batch, signal, keyValues: texts.keyValues };
@@ -50,7 +50,7 @@ export function mainPass(inputs: MainPassInputs): AsyncGenerator<PassProgress> {
 }
 
 /** Runs a sampled pass and frees what it started from. */
-async function* sampleFrom(start: Tensor, pass: (start: Tensor) => AsyncGenerator<PassProgress>): AsyncGenerator<PassProgress> {
+async function* sampleFrom(start: Tensor, pass: (start: Tensor) => AsyncGenerator<SampledProgress>): AsyncGenerator<SampledProgress> {
   try {
     yield* pass(start);
   } finally {

@@ -1,9 +1,9 @@
 import type { Film } from "../data/film.ts";
 import type { LatentDiffusion } from "../models/ldm.ts";
-import { copyInto, sliceLast } from "../ops/pointwise.ts";
 import { withBatch } from "./batch.ts";
+import { encodeImages } from "./encode_images.ts";
 import { finalMaps } from "./final_maps.ts";
-import type { Moments } from "./main_pass.ts";
+import { SeededNoise } from "./noise.ts";
 import { type GroundSettings, completeSettings } from "./options.ts";
 import type { PassProgress, Target } from "./passes.ts";
 import { type BiasStore, MemoryBiasStore } from "./phrase_bias.ts";
@@ -61,17 +61,18 @@ export class GroundingPipeline {
     // 1. Text: tokens, their choice, encoder, keys and values of every layer
     const { phrases, films, targets } = await this.#distinct(requests, settings);
     const texts = encodeTexts(ldm, phrases);
-    const owned: { free(): void }[] = [texts];
+    const noise = new SeededNoise(gpu, settings.seed);
+    const owned: { free(): void }[] = [texts, noise];
     try {
       // 2. Images to latents
       const images = films.map((film) => prepareImage(film, vae.config.sampleSize));
       const usesImage = settings.mode === "gt" || settings.mode === "gt1";
-      const moments = usesImage ? await watch.time("encode", () => this.#encode(images, options)) : undefined;
+      const moments = usesImage ? await watch.time("encode", () => encodeImages(ldm, images, options)) : undefined;
       if (moments) owned.push(moments.mean, moments.logvar);
 
       // 3. The pass whose attention makes the map, and the one that makes the text bias
       const run = await withBatch(gpu, settings.batch, side, (batch) =>
-        runPasses({ ldm, settings, options, phrases, targets, texts, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.#store }),
+        runPasses({ ldm, settings, options, phrases, targets, texts, noise, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.#store }),
       );
       owned.push(run.result);
 
@@ -125,27 +126,5 @@ export class GroundingPipeline {
     }
     const targets = requests.map(({ film, phrase }) => ({ image: films.indexOf(film), text: textOf.get(phrase) as number }));
     return { phrases, films, targets };
-  }
-
-  /** Moments of the images' latents, one image at a time: the VAE's activations are the largest of all. */
-  async #encode(images: readonly Float32Array[], options: GroundOptions): Promise<Moments> {
-    const { gpu, vae } = this.ldm;
-    const { sampleSize, latentChannels } = vae.config;
-    const side = sampleSize / vae.factor;
-    const moments = gpu.empty([images.length, side, side, 2 * latentChannels]);
-    try {
-      for (const [i, image] of images.entries()) {
-        options.signal?.throwIfAborted();
-        gpu.scope("image", () => {
-          const one = vae.encode(gpu.tensor(image, [1, sampleSize, sampleSize, 3]));
-          copyInto(moments, one, i * one.size);
-        });
-        await gpu.sync();
-        options.onProgress?.({ stage: "encode", done: i + 1, total: images.length });
-      }
-      return { mean: sliceLast(moments, 0, latentChannels), logvar: sliceLast(moments, latentChannels, 2 * latentChannels) };
-    } finally {
-      moments.free();
-    }
   }
 }

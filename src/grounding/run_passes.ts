@@ -3,7 +3,7 @@ import type { LayerMaps } from "../ops/grounding.ts";
 import { partialMaps } from "./final_maps.ts";
 import { type Moments, lastStepWeights, mainPass } from "./main_pass.ts";
 import { type CaptureLayer, MapSink, captureLayers, tokenSets } from "./map_sink.ts";
-import { type NoiseSource, SeededNoise } from "./noise.ts";
+import type { NoiseSource } from "./noise.ts";
 import type { GroundSettings } from "./options.ts";
 import type { Target } from "./passes.ts";
 import { type BiasStore, gatherPhrases, textBias } from "./phrase_bias.ts";
@@ -20,6 +20,7 @@ export interface RunInputs {
   phrases: readonly PreparedPhrase[];
   targets: readonly Target[];
   texts: EncodedTexts;
+  noise: NoiseSource;
   /** Absent in the modes that do not look at the image. */
   moments?: Moments;
   imageKeys: readonly number[];
@@ -54,7 +55,6 @@ export async function runPasses(inputs: RunInputs): Promise<CapturedMaps> {
     perTimestep: mergedSets(settings),
     stopEarly: settings.mode === "gt",
   });
-  const noise = new SeededNoise(ldm.gpu, settings.seed);
   let bias: { maps: LayerMaps[]; computed: number } = { maps: [], computed: 0 };
   const free = () => {
     sink.free();
@@ -62,8 +62,8 @@ export async function runPasses(inputs: RunInputs): Promise<CapturedMaps> {
     for (const { maps } of bias.maps) maps.free();
   };
   try {
-    const main = await inputs.watch.time("main pass", () => runMainPass(inputs, sink, noise));
-    if (settings.merge !== "none") bias = await inputs.watch.time("text bias", () => runBiasPass(inputs, sink, layers, noise));
+    const main = await inputs.watch.time("main pass", () => runMainPass(inputs, sink));
+    if (settings.merge !== "none") bias = await inputs.watch.time("text bias", () => runBiasPass(inputs, sink, layers));
     return {
       sink,
       bias: bias.maps,
@@ -74,8 +74,6 @@ export async function runPasses(inputs: RunInputs): Promise<CapturedMaps> {
   } catch (error) {
     free();
     throw error;
-  } finally {
-    noise.free();
   }
 }
 
@@ -88,13 +86,12 @@ function mergedSets(settings: GroundSettings): number[] {
   return isBiasPass(settings) ? [tokenSets.chosen, tokenSets.start] : [tokenSets.start];
 }
 
-async function runMainPass(inputs: RunInputs, sink: MapSink, noise: NoiseSource): Promise<{ evaluations: number; flopsPerEvaluation: number }> {
+async function runMainPass(inputs: RunInputs, sink: MapSink): Promise<{ evaluations: number; flopsPerEvaluation: number }> {
   const { ldm, settings, options, side } = inputs;
   const before = ldm.gpu.flopsSubmitted;
   const pass = mainPass({
     ...inputs,
     sink,
-    noise,
     latentShape: latentShape(inputs),
     weights: lastStepWeights(settings.steps, settings.lastSteps),
     signal: options.signal,
@@ -109,7 +106,7 @@ async function runMainPass(inputs: RunInputs, sink: MapSink, noise: NoiseSource)
 }
 
 /** The text bias of every target, [targets, T, side * side] a layer. `computed`: phrases that had to be sampled. */
-async function runBiasPass(inputs: RunInputs, sink: MapSink, layers: readonly CaptureLayer[], noise: NoiseSource): Promise<{ maps: LayerMaps[]; computed: number }> {
+async function runBiasPass(inputs: RunInputs, sink: MapSink, layers: readonly CaptureLayer[]): Promise<{ maps: LayerMaps[]; computed: number }> {
   const { settings, options, targets } = inputs;
   if (isBiasPass(settings)) {
     const own = sink.perTimestep.get(tokenSets.chosen) as ReadonlyMap<string, Tensor>;
@@ -118,7 +115,6 @@ async function runBiasPass(inputs: RunInputs, sink: MapSink, layers: readonly Ca
   const bias = await textBias({
     ...inputs,
     layers,
-    noise,
     latentShape: latentShape(inputs),
     signal: options.signal,
     onProgress: (progress) => options.onProgress?.({ stage: "text bias", ...progress }),

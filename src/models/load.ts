@@ -3,7 +3,7 @@ import { unpack } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Float } from "../ops/check.ts";
 import { type Tensor, dtypeBytes } from "../tensor.ts";
-import type { Checkpoint, TensorEntry } from "../weights/checkpoint.ts";
+import type { TensorEntry, TensorSource } from "../weights/checkpoint.ts";
 import type { Model, Parameter } from "./parameters.ts";
 
 /** Options of `loadModel`. */
@@ -33,7 +33,7 @@ type FileFormat = keyof typeof fileFormats;
  * Fills a model's parameters from a checkpoint, streaming in 8 MiB slabs that the device widens and packs.
  * Throws WeightsError naming the first tensor that is missing, left over, or of another shape or type.
  */
-export async function loadModel(gpu: Gpu, model: Model, checkpoint: Checkpoint, options: LoadOptions = {}): Promise<void> {
+export async function loadModel(gpu: Gpu, model: Model, checkpoint: TensorSource, options: LoadOptions = {}): Promise<void> {
   const matched = matchParameters(model, checkpoint, options);
   const dtype = storageType(gpu, matched, options.dtype ?? "auto");
   const total = [...matched.values()].reduce((sum, entry) => sum + entry.byteLength, 0);
@@ -111,7 +111,7 @@ function storageType(gpu: Gpu, matched: Map<Parameter, TensorEntry>, wanted: Flo
 const withoutTrailingOnes = (shape: readonly number[]) => shape.slice(0, shape.findLastIndex((side) => side !== 1) + 1).join("x");
 
 /** Pairs every parameter with its checkpoint tensor. */
-function matchParameters(model: Model, checkpoint: Checkpoint, options: LoadOptions): Map<Parameter, TensorEntry> {
+function matchParameters(model: Model, checkpoint: TensorSource, options: LoadOptions): Map<Parameter, TensorEntry> {
   const { parameters, ignoredKeys } = model;
   const rename = options.renameKey ?? ((key: string) => key);
   const prefix = pickPrefix(checkpoint, options.prefixes ?? [""], (key) => parameters.has(rename(key)));
@@ -137,7 +137,7 @@ function matchParameters(model: Model, checkpoint: Checkpoint, options: LoadOpti
   return matched;
 }
 
-function pickPrefix(checkpoint: Checkpoint, prefixes: readonly string[], known: (key: string) => boolean): string {
+function pickPrefix(checkpoint: TensorSource, prefixes: readonly string[], known: (key: string) => boolean): string {
   const keys = [...checkpoint.tensors.keys()];
   return prefixes.find((prefix) => keys.some((key) => key.startsWith(prefix) && known(key.slice(prefix.length)))) ?? prefixes[0];
 }

@@ -14,17 +14,12 @@ export interface TensorEntry {
 
 export type CheckpointFormat = "safetensors" | "sharded" | "PyTorch zip" | "PyTorch legacy";
 
-/** The tensors of one checkpoint, whatever its file format. */
-export interface Checkpoint {
-  /** Path or URL of the file (of the index, where it is sharded). */
+/** Named tensors whose bytes can be read by range. */
+export interface TensorSource {
+  /** Where they come from, for messages: path or URL of the file (of the index, where it is sharded). */
   readonly name: string;
-  readonly format: CheckpointFormat;
-  /** Key under which a PyTorch file holds the state dict (Lightning: `state_dict`); "" where it is the file's root. */
-  readonly stateDict: string;
   /** By name, in the order of the file. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** What else the file says about itself, as text. */
-  readonly metadata: Readonly<Record<string, string>>;
   /**
    * Reads bytes of a tensor: row-major, contiguous, little-endian, whatever strides the file has.
    * @param byteOffset first byte within the tensor; for a tensor that is stored strided, offset and length are whole elements
@@ -32,17 +27,26 @@ export interface Checkpoint {
    * @throws WeightsError where the range is outside the tensor or the file cannot be read
    */
   read(entry: TensorEntry, byteOffset: number, byteLength: number, into?: Uint8Array): Promise<Uint8Array>;
+}
+
+/** The tensors of one checkpoint, whatever its file format. */
+export interface Checkpoint extends TensorSource {
+  readonly format: CheckpointFormat;
+  /** Key under which a PyTorch file holds the state dict (Lightning: `state_dict`); "" where it is the file's root. */
+  readonly stateDict: string;
+  /** What else the file says about itself, as text. */
+  readonly metadata: Readonly<Record<string, string>>;
   /** Releases the files; calling it again does nothing. */
   close(): Promise<void>;
 }
 
 /** Reads a tensor whole into new memory: for small ones. */
-export function readTensor(checkpoint: Checkpoint, entry: TensorEntry): Promise<Uint8Array> {
+export function readTensor(checkpoint: TensorSource, entry: TensorEntry): Promise<Uint8Array> {
   return checkpoint.read(entry, 0, entry.byteLength);
 }
 
 /** @throws WeightsError unless `entry` belongs to the checkpoint and the range lies inside the tensor */
-export function checkTensorRange(checkpoint: Pick<Checkpoint, "name" | "tensors">, entry: TensorEntry, byteOffset: number, byteLength: number): void {
+export function checkTensorRange(checkpoint: Pick<TensorSource, "name" | "tensors">, entry: TensorEntry, byteOffset: number, byteLength: number): void {
   if (checkpoint.tensors.get(entry.name) !== entry) {
     throw new WeightsError(checkpoint.name, `tensor ${shown(entry.name)} belongs to another checkpoint; take it from this one's tensors`);
   }
