@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { reportError } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
 import { groundCommand } from "./ground.ts";
+import { version } from "./package.ts";
 import { startCommand } from "./start.ts";
 import { verifyCommand } from "./verify.ts";
 import { weightsCommand } from "./weights_command.ts";
@@ -10,7 +11,7 @@ import { weightsCommand } from "./weights_command.ts";
 export function createProgram(): Command {
   const program = new Command("attnscope")
     .description("Where in this image is what this phrase says?")
-    .version(__ATTNSCOPE_VERSION__)
+    .version(version)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
   for (const command of [groundCommand(), verifyCommand(), doctorCommand(), weightsCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
