@@ -1,7 +1,9 @@
-import { conv2dNaive } from "../generated/kernels.ts";
+import { conv2dNaive, conv2dSubgroup } from "../generated/kernels.ts";
+import type { Kernel } from "../gpu/kernel.ts";
 import type { Tensor } from "../tensor.ts";
-import { bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { type Activation, activationCode } from "./matmul.ts";
+import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type Activation, activationCode, linear } from "./matmul.ts";
+import { type ProductVariant, laneTile, laneWorkgroups, productVariant } from "./tiles.ts";
 
 /** Arguments of `conv2d`. */
 export interface Conv2dOptions {
@@ -22,6 +24,42 @@ export interface Conv2dOptions {
   activation?: Activation;
   /** [B, Ho, Wo, Cout], added last. */
   residual?: Tensor;
+  variant?: ProductVariant;
+}
+
+/** Sizes of a convolution: input, kernel and output sides, channels, padding at the top and left. */
+export interface Conv2dShape {
+  batches: number;
+  height: number;
+  width: number;
+  c1: number;
+  c2: number;
+  out_height: number;
+  out_width: number;
+  c_out: number;
+  kernel: readonly [height: number, width: number];
+  padding: readonly [top: number, left: number];
+  stride: number;
+}
+
+type Conv2dBinding = "x" | "skip" | "weight" | "weight4" | "bias" | "shift" | "residual" | "y";
+type Conv2dFlag = "UPSAMPLE" | "HAS_BIAS" | "HAS_SHIFT" | "HAS_RESIDUAL" | "ACTIVATION";
+type Conv2dKernel = Kernel<Conv2dBinding, Conv2dShape, Conv2dFlag | "HAS_SKIP" | "QUADS" | "ROWS" | "COLUMNS", { T: Float; W: Float }>;
+
+/**
+ * Kernel, tile, grid and cost of a convolution. The tile follows the shape of one sample, so that a sample's result
+ * does not depend on the batch that it is in.
+ */
+export function planConv2d(shape: Conv2dShape, variant: ProductVariant) {
+  const pixels = shape.out_height * shape.out_width;
+  const M = shape.batches * pixels;
+  const N = shape.c_out;
+  const flops = 2 * M * N * shape.kernel[0] * shape.kernel[1] * (shape.c1 + shape.c2);
+  if (variant === "naive") return { kernel: conv2dNaive as Conv2dKernel, tile: {}, quads: false, grid: Math.ceil((M * N) / 64), flops };
+  const quads = N % 4 === 0;
+  const tile = laneTile(pixels, N);
+  const overrides = { ...tile, QUADS: quads, HAS_SKIP: shape.c2 > 0 };
+  return { kernel: conv2dSubgroup as Conv2dKernel, tile: overrides, quads, grid: laneWorkgroups(tile, M, N), flops };
 }
 
 /**
@@ -46,23 +84,33 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
   if (bias) checkShape("conv2d", "bias", bias, [cOut]);
   if (shift) checkShape("conv2d", "shift", shift, [batches, cOut]);
   if (residual) checkShape("conv2d", "residual", residual, shape);
+  const pointwise = kernelHeight * kernelWidth === 1 && stride === 1 && padding.every((side) => side === 0);
+  if (pointwise && !skip && !upsample && !shift) {
+    const matrix = weight.reshape(cIn, cOut);
+    const y = linear(x, { weight: matrix, bias, activation, residual, variant: options.variant });
+    matrix.free();
+    return y;
+  }
+  const sizes: Conv2dShape = {
+    batches,
+    height,
+    width,
+    c1,
+    c2,
+    out_height: outHeight,
+    out_width: outWidth,
+    c_out: cOut,
+    kernel: [kernelHeight, kernelWidth],
+    padding: [top, left],
+    stride,
+  };
+  const { kernel, tile, quads, grid, flops } = planConv2d(sizes, options.variant ?? productVariant(x.gpu));
   const y = x.gpu.empty(shape, x.dtype);
-  x.gpu.run(conv2dNaive, {
-    bindings: { x, skip, weight, bias, shift, residual, y },
-    params: {
-      batches,
-      height,
-      width,
-      c1,
-      c2,
-      out_height: outHeight,
-      out_width: outWidth,
-      c_out: cOut,
-      kernel: [kernelHeight, kernelWidth],
-      padding: [top, left],
-      stride,
-    },
+  x.gpu.run(kernel, {
+    bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },
+    params: sizes,
     overrides: {
+      ...tile,
       UPSAMPLE: factor,
       HAS_BIAS: bias !== undefined,
       HAS_SHIFT: shift !== undefined,
@@ -70,8 +118,8 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
       ACTIVATION: activationCode(activation),
     },
     prelude: { T: floatOf("conv2d", x), W: floatOf("conv2d", weight) },
-    grid: Math.ceil(y.size / 64),
-    flops: 2 * y.size * kernelHeight * kernelWidth * cIn,
+    grid,
+    flops,
     bytes: bytesOf(x, skip, weight, bias, shift, residual, y),
   });
   return y;
