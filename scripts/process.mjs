@@ -40,54 +40,72 @@ const exitCodeOf = (signal) => 128 + constants.signals[signal];
 export const say = (line) => console.error(`set-up: ${line}`);
 
 /**
+ * @param {unknown} error
+ * @returns {string}
+ */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
  * Waits for a child's end; meanwhile this process outlives signals and passes them on, so that an interrupted child
- * can tidy up and its exit code is the one the caller sees. In a terminal Ctrl-C reaches the child without our help.
+ * can tidy up and its exit code is the one the caller sees.
  * @param {ChildProcess} child
- * @returns {Promise<{ code: number, signal: NodeJS.Signals | null, relayed: NodeJS.Signals | undefined }>} code as a shell
+ * @param {(signal: NodeJS.Signals) => void} [passOn]
+ * @returns {Promise<{ code: number, signal: NodeJS.Signals | null, received: NodeJS.Signals | undefined }>} code as a shell
  *   counts it; the signal that ended the child; the signal that reached this process
  */
-function ended(child) {
-  const inTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+function ended(child, passOn = (signal) => relay(child, signal)) {
   /** @type {NodeJS.Signals | undefined} */
-  let relayed;
-  const relays = SIGNALS.map((signal) => {
-    const relay = () => {
-      relayed = signal;
-      if (!(signal === "SIGINT" && inTerminal)) child.kill(signal);
+  let received;
+  const listeners = SIGNALS.map((signal) => {
+    const listener = () => {
+      received = signal;
+      passOn(signal);
     };
-    process.on(signal, relay);
-    return { signal, relay };
+    process.on(signal, listener);
+    return { signal, listener };
   });
   return new Promise((resolve, reject) => {
-    const restore = () => relays.forEach(({ signal, relay }) => process.off(signal, relay));
+    const restore = () => listeners.forEach(({ signal, listener }) => process.off(signal, listener));
     child.on("error", (error) => { restore(); reject(error); });
     child.on("close", (code, signal) => {
       restore();
-      resolve({ code: signal ? exitCodeOf(signal) : code ?? 1, signal, relayed });
+      resolve({ code: signal ? exitCodeOf(signal) : code ?? 1, signal, received });
     });
   });
+}
+
+/**
+ * @param {ChildProcess} child
+ * @param {NodeJS.Signals} signal
+ */
+function relay(child, signal) {
+  const inTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  // A terminal sends Ctrl-C to the child too; a second one could mean "at once" to it.
+  if (!(signal === "SIGINT" && inTerminal)) child.kill(signal);
 }
 
 /**
  * Runs a command to its end and returns what it printed on stdout.
  * @param {string} command
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout: number }} options timeout in milliseconds
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout: number, indivisible?: boolean }} options timeout in
+ *   milliseconds; indivisible: signals take effect after the command's end only
  * @returns {Promise<string>}
  * @throws {Error} with the command and the last lines of its output when it fails or runs out of time,
  *   {@link Interrupted} when a signal asked this process to end meanwhile
  */
-export async function runStep(command, args, { env = process.env, cwd, timeout }) {
-  const child = spawn(command, args, { env, cwd, timeout, stdio: ["ignore", "pipe", "pipe"] });
+export async function runStep(command, args, { env = process.env, cwd, timeout, indivisible = false }) {
+  // Detached, the child is out of reach of the terminal's Ctrl-C.
+  const child = spawn(command, args, { env, cwd, timeout, detached: indivisible, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let output = "";
   child.stdout.on("data", (chunk) => { stdout += chunk; output += chunk; });
   child.stderr.on("data", (chunk) => { output += chunk; });
-  const { code, signal, relayed } = await ended(child);
-  if (relayed) throw new Interrupted(relayed);
+  const { code, signal, received } = await ended(child, indivisible ? () => say(`finishing ${command} first`) : undefined);
+  if (received) throw new Interrupted(received);
   if (code === 0) return stdout;
   const how = signal ? `was stopped by ${signal} (limit ${timeout / 1000} s)` : `failed with exit code ${code}`;
-  const tail = output.trim().split("\n").slice(-15).join("\n  ");
+  const tail = output.trim().split("\n").slice(-20).join("\n  ");
   throw new Error(`${[command, ...args].join(" ")} ${how}${tail ? `:\n  ${tail}` : ""}`);
 }
 
@@ -118,7 +136,7 @@ export async function endWith(program) {
   try {
     process.exitCode = await program();
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(messageOf(error));
     process.exitCode = error instanceof Stop ? error.exitCode : 1;
   }
 }

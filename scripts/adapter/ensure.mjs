@@ -2,7 +2,7 @@
 /** Finds an adapter that Dawn accepts, installs a software one where there is none, and remembers the outcome. */
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Interrupted, runStep, say, Stop } from "../process.mjs";
+import { Interrupted, messageOf, runStep, say, Stop } from "../process.mjs";
 import { installLavapipe } from "./lavapipe.mjs";
 import { adapterAdvice, describeMachine, waysToAdapter } from "./machine.mjs";
 import { circumstances, readMemory, stillHolds, withAdapter, writeMemory } from "./memory.mjs";
@@ -83,6 +83,3 @@ async function installOne(machine) {
   }
   return undefined;
 }
-
-/** @param {unknown} error */
-const messageOf = (error) => (error instanceof Error ? error.message : String(error));

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { runStep } from "../process.mjs";
+import { Interrupted, messageOf, runStep } from "../process.mjs";
 import { writeWhole } from "../stamps.mjs";
 
 const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"];
@@ -104,22 +104,42 @@ function addBackports(codename, say) {
 }
 
 /**
+ * Fetches apt's lists. A list that cannot be had is told and no more: whether it matters, the installation shows.
+ * @param {(args: string[]) => Promise<string>} aptGet
+ * @param {(line: string) => void} say
+ */
+async function updateLists(aptGet, say) {
+  try {
+    await aptGet(["-o", "APT::Update::Error-Mode=any", "update"]);
+  } catch (error) {
+    if (error instanceof Interrupted) throw error;
+    say(messageOf(error));
+  }
+}
+
+/**
  * Installs lavapipe; needs root, and apt-get on a Debian or Ubuntu machine.
  * @param {string | undefined} codename
  * @param {(line: string) => void} say
  */
 export async function installLavapipe(codename, say) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  /** @param {string[]} args */
-  const aptGet = (...args) => runStep("apt-get", ["-qq", ...APT_PATIENCE, ...args], { env, timeout: 10 * MINUTE });
-  // An installation interrupted earlier makes apt-get refuse all work until its packages are configured.
-  await runStep("dpkg", ["--configure", "-a"], { env, timeout: 5 * MINUTE });
+  /**
+   * @param {string[]} args
+   * @param {boolean} [indivisible]
+   */
+  const aptGet = (args, indivisible) =>
+    runStep("apt-get", ["-qq", ...APT_PATIENCE, ...args], { env, timeout: 10 * MINUTE, indivisible });
+  // An installation cut off earlier makes apt-get refuse all work until its packages are configured.
+  await runStep("dpkg", ["--configure", "-a"], { env, timeout: 5 * MINUTE, indivisible: true });
   const suite = suiteForMesa(codename);
   const added = suite && addBackports(/** @type {string} */ (codename), say);
+  const install = ["install", "--yes", "--no-install-recommends", ...(suite ? ["-t", suite] : []), ...PACKAGES];
   try {
     say(`installing Mesa's lavapipe with apt-get${suite ? ` from ${suite}` : ""}`);
-    await aptGet("update");
-    await aptGet("install", "--yes", "--no-install-recommends", ...(suite ? ["-t", suite] : []), ...PACKAGES);
+    await updateLists(aptGet, say);
+    await aptGet([...install, "--download-only"]);
+    await aptGet(install, true);
   } catch (error) {
     // A source that does not serve us must not spoil the machine's other updates.
     if (added) rmSync(added);
