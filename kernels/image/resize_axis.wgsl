@@ -2,10 +2,11 @@
 // centre = (n + 0.5) * length / out_length; k runs over the samples with w_k > 0. Bilinear with half-pixel centres:
 // support 1 interpolates, support length / out_length (where greater) also averages (antialiasing).
 //
-// x [outer, length, inner], y [outer, out_length, inner] storage type T
+// x [outer, length, inner] storage type T, y [outer, out_length, inner] storage type W
 // Each invocation strides over the elements of y; sums in f32. Centres are exact: whole part and rest of an integer division.
 //! include lib/fold.wgsl
 //! alias T
+//! alias W
 override WORKGROUP: u32 = 64;
 
 struct Params {
@@ -18,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<T>;
-@group(0) @binding(2) var<storage, read_write> y: array<T>;
+@group(0) @binding(2) var<storage, read_write> y: array<W>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -45,6 +46,6 @@ fn main(
       weights += weight;
       sum += weight * f32(x[(outer * params.length + u32(k)) * params.inner + inner]);
     }
-    y[i] = T(sum / weights);
+    y[i] = W(sum / weights);
   }
 }

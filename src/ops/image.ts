@@ -1,6 +1,6 @@
 import { meanFilter, resizeAxis } from "../generated/kernels.ts";
 import type { Tensor } from "../tensor.ts";
-import { bytesOf, check, floatOf } from "./check.ts";
+import { type Float, bytesOf, check, floatOf } from "./check.ts";
 import { elementGrid } from "./grid.ts";
 
 /**
@@ -11,20 +11,24 @@ export function resizeBilinear(x: Tensor, height: number, width: number, options
   check(x.shape.length === 4, "resizeBilinear", `takes [B, H, W, C], got [${x.shape}]`, x);
   check(Number.isInteger(height) && Number.isInteger(width) && height > 0 && width > 0, "resizeBilinear", `no image of ${height}x${width}`, x);
   const [batches, inHeight, inWidth, channels] = x.shape;
+  const { antialias } = options;
   return x.gpu.scope("resize", () => {
-    const rows = resizeOneAxis(x, batches, inHeight, height, inWidth * channels, options.antialias);
-    return resizeOneAxis(rows, batches * height, inWidth, width, channels, options.antialias).reshape(batches, height, width, channels);
+    // f32 in between: rounded once.
+    const rows = resizeOneAxis(x, [batches, inHeight, inWidth * channels], height, antialias, "f32");
+    const columns = resizeOneAxis(rows, [batches * height, inWidth, channels], width, antialias, floatOf("resizeBilinear", x));
+    return columns.reshape(batches, height, width, channels);
   });
 }
 
-function resizeOneAxis(x: Tensor, outer: number, length: number, outLength: number, inner: number, antialias: boolean): Tensor {
+/** Resizes the middle of three sides: [outer, length, inner] -> [outer, outLength, inner]. */
+function resizeOneAxis(x: Tensor, [outer, length, inner]: [number, number, number], outLength: number, antialias: boolean, dtype: Float): Tensor {
   check(2 * length * outLength < 2 ** 32, "resizeBilinear", `${length} to ${outLength} samples is too much`, x);
   const support = antialias ? Math.max(1, length / outLength) : 1;
-  const y = x.gpu.empty([outer, outLength, inner], x.dtype);
+  const y = x.gpu.empty([outer, outLength, inner], dtype);
   x.gpu.run(resizeAxis, {
     bindings: { x, y },
     params: { count: y.size, length, out_length: outLength, inner, support },
-    prelude: { T: floatOf("resizeBilinear", x) },
+    prelude: { T: floatOf("resizeBilinear", x), W: dtype },
     grid: elementGrid(y.gpu, y.size),
     flops: 2 * (2 * Math.ceil(support) + 1) * y.size,
     bytes: bytesOf(x, y),
