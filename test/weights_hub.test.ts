@@ -184,6 +184,11 @@ for (const [what, options, message, keepsPart] of failures) {
   });
 }
 
+test("a server that ignores Range and always cuts at the same byte is given up", async (t) => {
+  const [hub, cache] = [await startHub(t, { misbehave: () => ({ ignoreRange: true, cutAfter: 1000 }) }), await temporaryFolder(t)];
+  await assert.rejects(pull(hub, cache, { include: [WEIGHTS] }), /5 times in a row; the 1000 bytes that arrived are kept/);
+});
+
 test("a server that is busy for a while is asked again", async (t) => {
   let refusals = 0;
   const hub = await startHub(t, { intercept: (_, __, response) => refusals++ < 3 && Boolean(response.writeHead(refusals === 1 ? 429 : 503).end()) });

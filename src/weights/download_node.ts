@@ -24,7 +24,7 @@ export interface DownloadOptions {
   readonly retryDelay?: number;
 }
 
-/** Attempts in a row that may fail without a byte arriving. */
+/** Attempts in a row that may fail without coming further than any before. */
 const MAX_FAILURES = 4;
 const MAX_REDIRECTS = 5;
 
@@ -80,18 +80,18 @@ async function restart(part: Part): Promise<void> {
   part.hash = createHash("sha256");
 }
 
-/** Repeats until the file is there; gives up after several attempts that brought nothing. */
+/** Repeats until the file is there; gives up after several attempts that came no further. */
 async function receiveAll(url: string, part: Part, options: DownloadOptions): Promise<void> {
   const { retryDelay = 500, signal } = options;
   if (part.size !== undefined && part.done > part.size) await restart(part);
-  for (let failures = 0; part.done !== part.size; ) {
-    const before = part.done;
+  for (let failures = 0, furthest = part.done; part.done !== part.size; ) {
     try {
       return await receive(url, part, options);
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof TransientError)) throw error;
-      failures = part.done > before ? 1 : failures + 1;
+      failures = part.done > furthest ? 1 : failures + 1;
+      furthest = Math.max(furthest, part.done);
       if (failures > MAX_FAILURES) {
         throw new WeightsError(url, `${error.message}, ${failures} times in a row; the ${part.done} bytes that arrived are kept, run the command again to go on`, { cause: error });
       }
