@@ -14,7 +14,7 @@ export function deviceFacts(gpu: Gpu): DeviceFacts {
 
 /**
  * Workgroups for `count` pieces of work, `perWorkgroup` at a time, of a kernel that strides over them. A software device
- * copies 4 MiB with 64 workgroups in a quarter of the time that 16,384 take; a GPU needs many to be busy.
+ * copies 4 MiB with 64 workgroups in a third of the time that 4,096 take; a GPU needs many to be busy.
  */
 export function strideGrid(count: number, perWorkgroup: number, software: boolean): number {
   return Math.min(Math.ceil(count / perWorkgroup), software ? 64 : 8192);
