@@ -26,15 +26,18 @@ export class Tensor {
   readonly buffer: PooledBuffer;
   /** Where the elements start in the buffer; a multiple of 256 unless 0. */
   readonly byteOffset: number;
+  /** The tensor that this one is a reshaped view of, or itself: gradients belong to roots. */
+  readonly root: Tensor;
   #freed = false;
 
   /** Takes over one reference to `buffer`. Made by `gpu.empty`, `gpu.tensor` and the ops. */
-  constructor(gpu: Gpu, shape: readonly number[], dtype: Dtype, buffer: PooledBuffer, byteOffset = 0) {
+  constructor(gpu: Gpu, shape: readonly number[], dtype: Dtype, buffer: PooledBuffer, byteOffset = 0, root?: Tensor) {
     this.gpu = gpu;
     this.shape = shape;
     this.dtype = dtype;
     this.buffer = buffer;
     this.byteOffset = byteOffset;
+    this.root = root ?? this;
   }
 
   /** Number of elements. */
@@ -58,7 +61,7 @@ export class Tensor {
     if (sizeOf(full) !== this.size || full.some((side) => !Number.isInteger(side))) {
       throw new ShapeError("reshape", `[${this.shape}] does not fit [${shape}]`, this.gpu.scopeName);
     }
-    return this.#view(full, this.byteOffset);
+    return this.#view(full, this.byteOffset, this.root);
   }
 
   /** Rows `start` to `end` of the first dimension, without a copy. The offset must be a multiple of 256 bytes. */
@@ -71,10 +74,10 @@ export class Tensor {
     return this.#view([end - start, ...this.shape.slice(1)], offset);
   }
 
-  #view(shape: readonly number[], byteOffset: number): Tensor {
+  #view(shape: readonly number[], byteOffset: number, root?: Tensor): Tensor {
     this.assertLive();
     this.buffer.references++;
-    return this.gpu.track(new Tensor(this.gpu, shape, this.dtype, this.buffer, byteOffset));
+    return this.gpu.track(new Tensor(this.gpu, shape, this.dtype, this.buffer, byteOffset, root));
   }
 
   /** Throws when the tensor was freed. */

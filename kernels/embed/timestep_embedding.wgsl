@@ -1,10 +1,12 @@
-// timestep embedding: angle[b, i] = timesteps[b] * max_period^(-i / (half - shift)), i < half = dim / 2
+// timestep embedding: angle[b, i] = f32(timesteps[b] * frequencies[i])
 // y[b] = sines, then cosines (cosines first where FLIP_SIN_TO_COS), then a zero where dim is odd
 //
-// timesteps [B], 0 <= t < 65536, rounded to 2^-16
-// y         [B, dim] storage type T
-// Each invocation strides over the elements of y. Angles reach 1000 radians, too many for f32 and for WGSL's sin and
-// exp: they are computed in fixed point, modulo a turn, to 1e-9 turns.
+// timesteps   [B], 0 <= t < 65536
+// frequencies [dim / 2] f32, at most 1
+// y           [B, dim] storage type T
+// Each invocation strides over the elements of y. diffusers rounds frequencies and angles to f32, and models were
+// trained on that: an exact product would differ by up to 6e-5. Its sine and cosine are then exact, WGSL's are not for
+// angles of many turns: the angle is brought to turns in fixed point.
 //! include lib/fold.wgsl
 //! include lib/philox.wgsl
 //! include lib/turns.wgsl
@@ -15,36 +17,22 @@ override FLIP_SIN_TO_COS: bool = false;
 struct Params {
   count: u32,
   dim: u32,
-  // max_period^(-1 / (half - shift)) in 2^-64, low word first
-  ratio: vec2<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> timesteps: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<T>;
+@group(0) @binding(2) var<storage, read> frequencies: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<T>;
 
-// a * b of fractions in 2^-64, low word first; rounded down by up to 3 units.
-fn multiply_fractions(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-  let high = multiply_wide(a.y, b.y);
-  let middle = multiply_wide(a.y, b.x).y;
-  let other = multiply_wide(a.x, b.y).y;
-  let sum = high.x + middle;
-  let low = sum + other;
-  let carry = u32(sum < middle) + u32(low < other);
-  return vec2(low, high.y + carry);
-}
+const TURN_HIGH = 0x28be60dbu; // 2^64 / (2 pi), high and low word
+const TURN_LOW = 0x9391054au;
 
-// Turns a timestep of frequency i: ratio^i / (2 pi), the power by squaring.
-fn frequency(i: u32) -> vec2<u32> {
-  var turns = vec2(0x9391054au, 0x28be60dbu); // 2^64 / (2 pi)
-  var power = params.ratio;
-  for (var rest = i; rest > 0u; rest >>= 1u) {
-    if ((rest & 1u) == 1u) {
-      turns = multiply_fractions(turns, power);
-    }
-    power = multiply_fractions(power, power);
-  }
-  return turns;
+// An angle in radians, 0 <= angle < 2^32, in 2^-32 turns; exact but for fractions of a radian below 2^-32.
+fn turns_of(angle: f32) -> u32 {
+  let whole = u32(angle);
+  let part = u32((angle - f32(whole)) * 4294967296.0);
+  let of_whole = whole * TURN_HIGH + multiply_wide(whole, TURN_LOW).y;
+  return of_whole + multiply_wide(part, TURN_HIGH).y;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -61,14 +49,7 @@ fn main(
       y[i] = T(0.0);
       continue;
     }
-    let turns = frequency(column % half);
-    let t = u32(round(timesteps[i / params.dim] * 65536.0));
-    // t is in 2^-16 and turns in 2^-64: bits 48 to 79 of the product are 2^-32 turns.
-    let low = multiply_wide(t, turns.x);
-    let high = multiply_wide(t, turns.y);
-    let middle = low.y + high.x;
-    let top = high.y + u32(middle < high.x);
-    let circle = cos_sin_turns((top << 16u) | (middle >> 16u));
+    let circle = cos_sin_turns(turns_of(timesteps[i / params.dim] * frequencies[column % half]));
     y[i] = T(select(circle.y, circle.x, (column < half) == FLIP_SIN_TO_COS));
   }
 }

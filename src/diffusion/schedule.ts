@@ -1,5 +1,5 @@
 import { InputError } from "../errors.ts";
-import { type Config, ConfigReader } from "../models/config.ts";
+import { type Config, ConfigReader } from "../config.ts";
 
 /** What the network predicts. */
 export type PredictionType = "epsilon" | "v_prediction" | "sample";

@@ -58,6 +58,7 @@ export class Gpu {
   readonly #eagerParams: ParamsPages;
   readonly #scopes = new ScopeStack();
   readonly #sizer = new SubmissionSizer();
+  readonly #constants = new Map<string, Tensor>();
   readonly #unusedBindings: BindingSource["buffer"][] = [];
   readonly #ownsDevice: boolean;
   readonly #failures = new Set<Promise<Error | undefined>>();
@@ -119,6 +120,21 @@ export class Gpu {
   /** Registers a tensor with the present scope, which will free it. */
   track(tensor: Tensor): Tensor {
     this.#scopes.track(tensor);
+    return tensor;
+  }
+
+  /**
+   * A table that stays on the device until `close`, made once a key: what kernels read beside their inputs, and the
+   * only tensors that may be written from the host while a step is being recorded.
+   */
+  constant(key: string, shape: readonly number[], make: () => Float32Array | Uint32Array): Tensor {
+    let tensor = this.#constants.get(key);
+    if (!tensor) {
+      const data = make();
+      tensor = new Tensor(this, shape, data instanceof Float32Array ? "f32" : "u32", this.#pool.acquire(data.byteLength, "constants"));
+      this.write(tensor, data);
+      this.#constants.set(key, tensor);
+    }
     return tensor;
   }
 

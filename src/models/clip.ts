@@ -2,7 +2,7 @@ import { attention } from "../ops/attention.ts";
 import type { Float } from "../ops/check.ts";
 import { add } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
-import { type Config, ConfigReader } from "./config.ts";
+import { type Config, ConfigReader } from "../config.ts";
 import { Embedding, LayerNorm, Linear } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 

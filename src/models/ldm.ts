@@ -6,7 +6,7 @@ import type { Platform } from "../platform.ts";
 import { type Tokenizer, loadTokenizer } from "../text/tokenizer.ts";
 import { type FolderSource, readJson, readText } from "../weights/byte_source.ts";
 import { findWeights, openCheckpoint } from "../weights/open_checkpoint.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "../config.ts";
 import { loadModel } from "./load.ts";
 import { type Model, freeModel } from "./parameters.ts";
 import { type TextEncoderModel, createTextEncoder } from "./text_encoder.ts";

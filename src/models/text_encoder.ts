@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor.ts";
 import type { Encoding } from "../text/tokenizer.ts";
 import { BertModel, readBertConfig } from "./bert.ts";
 import { ClipTextModel, readClipTextConfig } from "./clip.ts";
-import { type Config, ConfigReader } from "./config.ts";
+import { type Config, ConfigReader } from "../config.ts";
 import type { Model } from "./parameters.ts";
 
 /** A text encoder as a latent diffusion model uses it. */

@@ -1,4 +1,4 @@
-import { type Config, ConfigReader } from "./config.ts";
+import { type Config, ConfigReader } from "../config.ts";
 
 /** One resolution of the U-Net, from the top (level 0) down. */
 export interface UNetLevel {

@@ -1,6 +1,6 @@
 import { attention } from "../ops/attention.ts";
 import type { Tensor } from "../tensor.ts";
-import { type Config, ConfigReader } from "./config.ts";
+import { type Config, ConfigReader } from "../config.ts";
 import { Conv2d, GroupNorm, Linear } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 import { ResnetBlock2D } from "./resnet_block.ts";

@@ -53,25 +53,26 @@ export interface TimestepEmbeddingOptions {
   dtype: Float;
 }
 
-/** 64-bit words, low first, of a fraction of 1 in units of 2^-64. */
-function fraction64(value: number): [number, number] {
-  const high = Math.floor(value * 2 ** 32);
-  return [Math.floor((value * 2 ** 32 - high) * 2 ** 32), high];
+/** Frequencies of the embedding, [half], rounded to f32 at every step as PyTorch computes them. */
+function timestepFrequencies(half: number, freqShift: number, maxPeriod: number): Float32Array {
+  const { fround } = Math;
+  return Float32Array.from({ length: half }, (_, i) => Math.exp(fround(fround(fround(-Math.log(maxPeriod)) * i) / (half - freqShift))));
 }
 
 /**
- * Sinusoidal embedding of timesteps (diffusers' get_timestep_embedding). timesteps f32 [B], 0 <= t < 65536 -> [B, dim].
- * Within 1e-6 of the exact values on every device; diffusers' own f32 angles are off by up to 1e-4 at t = 1000.
+ * Sinusoidal embedding of timesteps (diffusers' get_timestep_embedding, with its f32 frequencies and angles).
+ * timesteps f32 [B], 0 <= t < 65536 -> [B, dim].
  */
 export function timestepEmbedding(timesteps: Tensor, options: TimestepEmbeddingOptions): Tensor {
   const { dim, flipSinToCos, freqShift, maxPeriod = 10000, dtype } = options;
   check(timesteps.shape.length === 1 && timesteps.dtype === "f32", "timestepEmbedding", `takes timesteps f32 [B], got ${timesteps.dtype} [${timesteps.shape}]`, timesteps);
   const half = Math.floor(dim / 2);
   check(half > freqShift && maxPeriod > 1, "timestepEmbedding", `dim ${dim}, freqShift ${freqShift}, maxPeriod ${maxPeriod} give no frequencies`, timesteps);
+  const frequencies = timesteps.gpu.constant(`timestep frequencies ${half} ${freqShift} ${maxPeriod}`, [half], () => timestepFrequencies(half, freqShift, maxPeriod));
   const y = timesteps.gpu.empty([timesteps.size, dim], dtype);
   timesteps.gpu.run(timestepEmbeddingKernel, {
-    bindings: { timesteps, y },
-    params: { count: y.size, dim, ratio: fraction64(maxPeriod ** (-1 / (half - freqShift))) },
+    bindings: { timesteps, frequencies, y },
+    params: { count: y.size, dim },
     overrides: { FLIP_SIN_TO_COS: flipSinToCos },
     prelude: { T: dtype },
     grid: elementGrid(y.gpu, y.size),

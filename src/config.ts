@@ -1,4 +1,4 @@
-import { InputError } from "../errors.ts";
+import { InputError } from "./errors.ts";
 
 /** A parsed config.json. */
 export type Config = Readonly<Record<string, unknown>>;
