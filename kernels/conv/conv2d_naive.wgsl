@@ -11,6 +11,7 @@
 //! alias W
 override WORKGROUP: u32 = 64;
 override UPSAMPLE: u32 = 1;
+override HAS_SKIP: bool = false;
 override HAS_BIAS: bool = false;
 override HAS_SHIFT: bool = false;
 override HAS_RESIDUAL: bool = false;
@@ -66,8 +67,10 @@ fn main(
         for (var c = 0u; c < params.c1; c++) {
           sum = fma(f32(x[source * params.c1 + c]), f32(weight[(rows + c) * params.c_out + n]), sum);
         }
-        for (var c = 0u; c < params.c2; c++) {
-          sum = fma(f32(skip[source * params.c2 + c]), f32(weight[(rows + params.c1 + c) * params.c_out + n]), sum);
+        if (HAS_SKIP) {
+          for (var c = 0u; c < params.c2; c++) {
+            sum = fma(f32(skip[source * params.c2 + c]), f32(weight[(rows + params.c1 + c) * params.c_out + n]), sum);
+          }
         }
       }
     }

@@ -9,6 +9,8 @@
 //          bias [Cout]; storage type W
 // Seen as a matrix product: a row m = (b * Ho + oy) * Wo + ox is an output pixel, a column n an output channel, and
 // k = (ky * kw + kx) * Cin + c runs over the patch.
+//! include lib/activations.wgsl
+//! include lib/row_tile.wgsl
 //! alias T
 //! alias W
 override QUADS: bool = false;
@@ -91,35 +93,62 @@ fn load_input(taps: Taps, channel: u32) -> vec4<f32> {
   return select(vec4(0.0), vec4(f32(x[at.x]), f32(x[at.y]), f32(x[at.z]), f32(x[at.w])), taps.inside);
 }
 
-// Four columns from n on of row k of the weights. Columns past the end repeat the last ones; they are not stored.
+// Four columns from n on. Columns past the end repeat the last one; they are not stored.
+fn four_columns(n: u32) -> vec4<u32> {
+  return min(vec4(n, n + 1, n + 2, n + 3), vec4(params.c_out - 1));
+}
+
+// Four columns of row k of the weights.
 fn load_weight(k: u32, n: u32) -> vec4<f32> {
   let row = k * params.c_out;
   if (QUADS) {
     return vec4<f32>(weight4[(row + min(n, params.c_out - 4)) / 4]);
   }
-  let at = row + min(vec4(n, n + 1, n + 2, n + 3), vec4(params.c_out - 1));
+  let at = row + four_columns(n);
   return vec4(f32(weight[at.x]), f32(weight[at.y]), f32(weight[at.z]), f32(weight[at.w]));
 }
 
-// Finishes and stores four columns from n on of row m.
+// The bias of four columns.
+fn load_bias(n: u32) -> vec4<f32> {
+  if (!HAS_BIAS) {
+    return vec4(0.0);
+  }
+  let at = four_columns(n);
+  return vec4(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
+}
+
+// Finishes and stores four columns from n on of row m. Rows and columns past the end are left alone.
 fn store_row(m: u32, n: u32, sums: vec4<f32>) {
-  if (m >= pixel_count()) {
+  if (m >= pixel_count() || n >= params.c_out) {
     return;
   }
   let sample = m / (params.out_height * params.out_width);
-  for (var j = 0u; j < 4 && n + j < params.c_out; j++) {
-    var value = sums[j];
-    if (HAS_BIAS) {
-      value += f32(bias[n + j]);
+  let index = m * params.c_out + n;
+  for (var j = 0u; j < 4; j++) {
+    if (QUADS || n + j < params.c_out) {
+      var value = sums[j];
+      if (HAS_SHIFT) {
+        value += f32(shift[sample * params.c_out + n + j]);
+      }
+      value = activate(value, ACTIVATION);
+      if (HAS_RESIDUAL) {
+        value += f32(residual[index + j]);
+      }
+      y[index + j] = T(value);
     }
-    if (HAS_SHIFT) {
-      value += f32(shift[sample * params.c_out + n + j]);
+  }
+}
+
+fn store_tile(m: u32, n: u32, tile: Tile) {
+  let offset = load_bias(n);
+  for (var r = 0u; r < 4; r++) {
+    store_row(m + r, n, tile.g0[r] + offset);
+    if (ROWS > 4) {
+      store_row(m + 4 + r, n, tile.g1[r] + offset);
     }
-    value = activate(value, ACTIVATION);
-    let index = m * params.c_out + n + j;
-    if (HAS_RESIDUAL) {
-      value += f32(residual[index]);
+    if (ROWS > 8) {
+      store_row(m + 8 + r, n, tile.g2[r] + offset);
+      store_row(m + 12 + r, n, tile.g3[r] + offset);
     }
-    y[index] = T(value);
   }
 }

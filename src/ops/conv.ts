@@ -1,9 +1,9 @@
-import { conv2dNaive, conv2dSubgroup } from "../generated/kernels.ts";
+import { conv2dNaive, conv2dSubgroup, conv2dTiled, conv2dVector } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { type Activation, activationCode, linear } from "./matmul.ts";
-import { type ProductVariant, laneTile, laneWorkgroups, productVariant } from "./tiles.ts";
+import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 
 /** Arguments of `conv2d`. */
 export interface Conv2dOptions {
@@ -43,23 +43,26 @@ export interface Conv2dShape {
 }
 
 type Conv2dBinding = "x" | "skip" | "weight" | "weight4" | "bias" | "shift" | "residual" | "y";
-type Conv2dFlag = "UPSAMPLE" | "HAS_BIAS" | "HAS_SHIFT" | "HAS_RESIDUAL" | "ACTIVATION";
-type Conv2dKernel = Kernel<Conv2dBinding, Conv2dShape, Conv2dFlag | "HAS_SKIP" | "QUADS" | "ROWS" | "COLUMNS", { T: Float; W: Float }>;
+type Conv2dFlag = "UPSAMPLE" | "HAS_SKIP" | "HAS_BIAS" | "HAS_SHIFT" | "HAS_RESIDUAL" | "ACTIVATION" | "QUADS" | "WORKGROUP";
+type Conv2dKernel = Kernel<Conv2dBinding, Conv2dShape, Conv2dFlag | keyof Tile["overrides"], { T: Float; W: Float }>;
+
+const fastKernels: Record<Exclude<ProductVariant, "naive">, Conv2dKernel> = {
+  subgroup: conv2dSubgroup,
+  vector: conv2dVector,
+  tiled: conv2dTiled,
+};
 
 /**
- * Kernel, tile, grid and cost of a convolution. The tile follows the shape of one sample, so that a sample's result
+ * Kernel, overrides and grid of a convolution. The tile follows the shape of one sample, so that a sample's result
  * does not depend on the batch that it is in.
  */
-export function planConv2d(shape: Conv2dShape, variant: ProductVariant) {
+export function planConv2d(shape: Conv2dShape, variant: ProductVariant): ProductPlan<Conv2dKernel> {
   const pixels = shape.out_height * shape.out_width;
-  const M = shape.batches * pixels;
   const N = shape.c_out;
-  const flops = 2 * M * N * shape.kernel[0] * shape.kernel[1] * (shape.c1 + shape.c2);
-  if (variant === "naive") return { kernel: conv2dNaive as Conv2dKernel, tile: {}, quads: false, grid: Math.ceil((M * N) / 64), flops };
+  if (variant === "naive") return { kernel: conv2dNaive, overrides: {}, quads: false, grid: Math.ceil((shape.batches * pixels * N) / 64) };
   const quads = N % 4 === 0;
-  const tile = laneTile(pixels, N);
-  const overrides = { ...tile, QUADS: quads, HAS_SKIP: shape.c2 > 0 };
-  return { kernel: conv2dSubgroup as Conv2dKernel, tile: overrides, quads, grid: laneWorkgroups(tile, M, N), flops };
+  const tile = productTile(variant, pixels, N);
+  return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: workgroupsOf(tile, shape.batches * pixels, N) };
 }
 
 /**
@@ -104,14 +107,15 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
     padding: [top, left],
     stride,
   };
-  const { kernel, tile, quads, grid, flops } = planConv2d(sizes, options.variant ?? productVariant(x.gpu));
+  const { kernel, overrides, quads, grid } = planConv2d(sizes, options.variant ?? productVariant(x.gpu));
   const y = x.gpu.empty(shape, x.dtype);
   x.gpu.run(kernel, {
     bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },
     params: sizes,
     overrides: {
-      ...tile,
+      ...overrides,
       UPSAMPLE: factor,
+      HAS_SKIP: skip !== undefined,
       HAS_BIAS: bias !== undefined,
       HAS_SHIFT: shift !== undefined,
       HAS_RESIDUAL: residual !== undefined,
@@ -119,7 +123,7 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
     },
     prelude: { T: floatOf("conv2d", x), W: floatOf("conv2d", weight) },
     grid,
-    flops,
+    flops: 2 * y.size * kernelHeight * kernelWidth * cIn,
     bytes: bytesOf(x, skip, weight, bias, shift, residual, y),
   });
   return y;

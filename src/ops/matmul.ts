@@ -1,8 +1,8 @@
-import { gegluNaive, matmulNaive, matmulSubgroup } from "../generated/kernels.ts";
+import { matmulNaive, matmulSubgroup, matmulTiled, matmulVector } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { type Tensor, sizeOf } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { type ProductVariant, laneTile, laneWorkgroups, productVariant } from "./tiles.ts";
+import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 
 /** Activations that a linear layer or a convolution can end with. */
 export type Activation = "gelu" | "gelu_tanh" | "quick_gelu" | "silu";
@@ -88,23 +88,26 @@ export interface ProductShape {
 }
 
 type MatmulBinding = "a" | "b" | "b4" | "bias" | "residual" | "c";
-type MatmulParams = { batches: number; M: number; N: number; K: number; b_stride: number; scale: number };
-type MatmulOverride = "TRANSPOSE_B" | "HAS_BIAS" | "HAS_RESIDUAL" | "ACTIVATION" | "QUADS" | "ROWS" | "COLUMNS";
-type MatmulKernel = Kernel<MatmulBinding, MatmulParams, MatmulOverride, { T: Float; W: Float }>;
+type MatmulParams = Omit<ProductShape, "itemRows"> & { b_stride: number; scale: number };
+type MatmulFlag = "TRANSPOSE_B" | "GATED" | "HAS_BIAS" | "HAS_RESIDUAL" | "ACTIVATION" | "QUADS" | "WORKGROUP";
+type MatmulKernel = Kernel<MatmulBinding, MatmulParams, MatmulFlag | keyof Tile["overrides"], { T: Float; W: Float }>;
+
+const fastKernels: Record<Exclude<ProductVariant, "naive">, MatmulKernel> = {
+  subgroup: matmulSubgroup,
+  vector: matmulVector,
+  tiled: matmulTiled,
+};
 
 /**
- * Kernel, tile, grid and cost of a batched product. The tile follows the shape of one item, so that an item's
- * result does not depend on the batch that it is in.
+ * Kernel, overrides and grid of a batched product. The tile follows the shape of one item, so that an item's result
+ * does not depend on the batch that it is in.
  */
-export function planMatmul(shape: ProductShape, transposeB: boolean, variant: ProductVariant) {
-  const { batches, M, N, K } = shape;
-  const flops = 2 * batches * M * N * K;
-  if (variant === "naive") {
-    return { kernel: matmulNaive as MatmulKernel, tile: {}, quads: false, grid: Math.ceil((batches * M * N) / 64), flops };
-  }
+export function planMatmul(shape: ProductShape, transposeB: boolean, variant: ProductVariant): ProductPlan<MatmulKernel> {
+  const { batches, M, N, itemRows } = shape;
+  if (variant === "naive") return { kernel: matmulNaive, overrides: {}, quads: false, grid: Math.ceil((batches * M * N) / 64) };
   const quads = !transposeB && N % 4 === 0;
-  const tile = laneTile(shape.itemRows, N);
-  return { kernel: matmulSubgroup as MatmulKernel, tile: { ...tile, QUADS: quads }, quads, grid: batches * laneWorkgroups(tile, M, N), flops };
+  const tile = productTile(variant, itemRows, N);
+  return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: batches * workgroupsOf(tile, M, N) };
 }
 
 interface MatmulTensors {
@@ -118,28 +121,30 @@ interface MatmulTensors {
 interface MatmulRun {
   shape: ProductShape;
   transposeB?: boolean;
+  gated?: boolean;
   scale?: number;
   activation?: Activation;
   variant?: ProductVariant;
 }
 
 function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
-  const { shape, transposeB = false, scale = 1, activation } = run;
+  const { shape, transposeB = false, gated = false, scale = 1, activation } = run;
   const { batches, M, N, K } = shape;
-  const { kernel, tile, quads, grid, flops } = planMatmul(shape, transposeB, run.variant ?? productVariant(a.gpu));
+  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, run.variant ?? productVariant(a.gpu));
   a.gpu.run(kernel, {
     bindings: { a, b: quads ? undefined : b, b4: quads ? b : undefined, bias, residual, c },
     params: { batches, M, N, K, b_stride: batches > 1 ? K * N : 0, scale },
     overrides: {
-      ...tile,
+      ...overrides,
       TRANSPOSE_B: transposeB,
+      GATED: gated,
       HAS_BIAS: bias !== undefined,
       HAS_RESIDUAL: residual !== undefined,
       ACTIVATION: activationCode(activation),
     },
     prelude: { T: floatOf(op, a), W: floatOf(op, b) },
     grid,
-    flops,
+    flops: (gated ? 4 : 2) * batches * M * N * K,
     bytes: bytesOf(a, b, bias, residual, c),
   });
 }
@@ -150,11 +155,12 @@ export interface GegluOptions {
   weight: Tensor;
   /** [2N] */
   bias?: Tensor;
+  variant?: ProductVariant;
 }
 
 /** diffusers' GEGLU: (x W_a + b_a) * gelu(x W_g + b_g), the 2N columns never stored. x [..., K] -> [..., N]. Throws ShapeError. */
 export function geglu(x: Tensor, options: GegluOptions): Tensor {
-  const { weight, bias } = options;
+  const { weight, bias, variant } = options;
   const K = x.shape[x.shape.length - 1];
   check(
     weight.shape.length === 2 && weight.shape[0] === K && weight.shape[1] % 2 === 0,
@@ -165,14 +171,7 @@ export function geglu(x: Tensor, options: GegluOptions): Tensor {
   const N = weight.shape[1] / 2;
   if (bias) checkShape("geglu", "bias", bias, [2 * N]);
   const y = x.gpu.empty([...x.shape.slice(0, -1), N], x.dtype);
-  x.gpu.run(gegluNaive, {
-    bindings: { x, weight, bias, y },
-    params: { M: x.size / K, N, K },
-    overrides: { HAS_BIAS: bias !== undefined },
-    prelude: { T: floatOf("geglu", x), W: floatOf("geglu", weight) },
-    grid: Math.ceil(y.size / 64),
-    flops: 4 * y.size * K,
-    bytes: bytesOf(x, weight, bias, y),
-  });
+  const shape = { batches: 1, M: x.size / K, N, K, itemRows: itemRows(x) };
+  runMatmul("geglu", { a: x, b: weight, bias, c: y }, { shape, gated: true, variant });
   return y;
 }

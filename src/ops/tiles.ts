@@ -1,36 +1,59 @@
 import type { Gpu } from "../gpu/gpu.ts";
 
 /**
- * The designs of a matrix product: `subgroup` (lanes share rows by shuffles), `vector` (registers only), `tiled`
+ * The designs of a matrix product: `subgroup` (lanes share rows by shuffles), `vector` (registers alone), `tiled`
  * (workgroup memory) and `naive` (the second opinion).
  */
 export type ProductVariant = "subgroup" | "vector" | "tiled" | "naive";
 
-/**
- * The design for a device. Workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles cheap.
- */
+/** The design for a device: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles cheap. */
 export function productVariant(gpu: Gpu): ProductVariant {
-  if (!gpu.adapter.software) return "naive";
-  return gpu.has("subgroups") ? "subgroup" : "naive";
+  if (!gpu.adapter.software) return "tiled";
+  return gpu.has("subgroups") ? "subgroup" : "vector";
 }
 
-/** Tile of the subgroup kernels: rows an invocation, invocations (of four columns each) side by side. */
-export interface LaneTile {
-  ROWS: number;
-  COLUMNS: number;
+/** Overrides that shape a tile, and the rows and columns of c that one workgroup computes. */
+export interface Tile {
+  overrides: { ROWS?: number; COLUMNS?: number; LANES_X?: number; LANES_Y?: number };
+  rows: number;
+  columns: number;
 }
 
+/** How a product runs. */
+export interface ProductPlan<K> {
+  kernel: K;
+  overrides: Tile["overrides"] & { QUADS?: boolean };
+  /** Whether the kernel reads its columns by fours. */
+  quads: boolean;
+  grid: number;
+}
+
+/** Workgroups that cover M rows by N columns. */
+export function workgroupsOf(tile: Tile, M: number, N: number): number {
+  return Math.ceil(M / tile.rows) * Math.ceil(N / tile.columns);
+}
+
+/** Invocations of a workgroup of the subgroup and vector kernels. */
 const laneWorkgroup = 8;
 
-/** Workgroups that tiles of this shape need for M rows and N columns. */
-export function laneWorkgroups({ ROWS, COLUMNS }: LaneTile, M: number, N: number): number {
-  return Math.ceil(M / (ROWS * (laneWorkgroup / COLUMNS))) * Math.ceil(N / (4 * COLUMNS));
+const laneTiles = [16, 8, 4].flatMap((ROWS) =>
+  [8, 4, 2, 1].map((COLUMNS) => ({ overrides: { ROWS, COLUMNS }, rows: (ROWS * laneWorkgroup) / COLUMNS, columns: 4 * COLUMNS })),
+);
+
+/** Cycles of a workgroup for one k, measured on lavapipe: four columns of b, its share of a, the products. */
+function laneCost({ overrides: { ROWS, COLUMNS } }: (typeof laneTiles)[number]): number {
+  return 40 + (12 * ROWS) / COLUMNS + 4 * ROWS;
 }
 
-/** The tile shape that computes M rows by N columns at the least cost. */
-export function laneTile(M: number, N: number): LaneTile {
-  const shapes = [16, 8, 4].flatMap((ROWS) => [8, 4, 2, 1].map((COLUMNS) => ({ ROWS, COLUMNS })));
-  // Cycles of a workgroup for one k on lavapipe: four columns of b, its share of a, the products.
-  const cost = (tile: LaneTile) => laneWorkgroups(tile, M, N) * (40 + (12 * tile.ROWS) / tile.COLUMNS + 4 * tile.ROWS);
-  return shapes.reduce((best, shape) => (cost(shape) < cost(best) ? shape : best));
+const wideTile: Tile = { overrides: { ROWS: 8, LANES_X: 16, LANES_Y: 8 }, rows: 64, columns: 64 };
+const smallTile: Tile = { overrides: { ROWS: 4, LANES_X: 8, LANES_Y: 8 }, rows: 32, columns: 32 };
+
+/** Workgroups below which a GPU is better filled by small tiles. */
+const fewWorkgroups = 32;
+
+/** The tile shape that computes M rows by N columns at the least cost. M is that of one item of a batch. */
+export function productTile(variant: "subgroup" | "vector" | "tiled", M: number, N: number): Tile {
+  if (variant === "tiled") return workgroupsOf(wideTile, M, N) < fewWorkgroups ? smallTile : wideTile;
+  const cost = (tile: (typeof laneTiles)[number]) => workgroupsOf(tile, M, N) * laneCost(tile);
+  return laneTiles.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }

@@ -1,0 +1,40 @@
+// A tile of up to 16 rows by four columns in the registers of one invocation. Rows come in groups of four; the kernel
+// that includes this declares `override ROWS` (4, 8 or 16), which switches groups off.
+
+// rows[r] of a group holds four columns of row r.
+struct Tile {
+  g0: mat4x4<f32>,
+  g1: mat4x4<f32>,
+  g2: mat4x4<f32>,
+  g3: mat4x4<f32>,
+}
+
+// One value a row.
+struct RowValues {
+  g0: vec4<f32>,
+  g1: vec4<f32>,
+  g2: vec4<f32>,
+  g3: vec4<f32>,
+}
+
+// sums + values (x) b, the outer product.
+fn add_outer(sums: mat4x4<f32>, values: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
+  return mat4x4(
+    fma(vec4(values.x), b, sums[0]),
+    fma(vec4(values.y), b, sums[1]),
+    fma(vec4(values.z), b, sums[2]),
+    fma(vec4(values.w), b, sums[3]),
+  );
+}
+
+// Adds the product of one value a row with four columns of one row of b.
+fn accumulate(tile: ptr<function, Tile>, values: RowValues, b: vec4<f32>) {
+  (*tile).g0 = add_outer((*tile).g0, values.g0, b);
+  if (ROWS > 4) {
+    (*tile).g1 = add_outer((*tile).g1, values.g1, b);
+  }
+  if (ROWS > 8) {
+    (*tile).g2 = add_outer((*tile).g2, values.g2, b);
+    (*tile).g3 = add_outer((*tile).g3, values.g3, b);
+  }
+}
