@@ -1,0 +1,108 @@
+import { createHash } from "node:crypto";
+import { readFile, readdir, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomically } from "../weights/atomic_file_node.ts";
+import { type BiasStore, MemoryBiasStore } from "./phrase_bias.ts";
+
+/** Options of `DiskBiasStore`. */
+export interface DiskBiasStoreOptions {
+  /** Most bytes that the folder's files may take together. Default: 1 GiB. */
+  limitBytes?: number;
+  /** Called once where the folder cannot be written. Maps are then kept in memory alone. */
+  onUnwritable?: (reason: string) => void;
+}
+
+const extension = ".bias";
+const digestBytes = 32;
+
+/**
+ * Text biases in a folder, one file a key: the name is the key's SHA-256, the content that of the maps (little-endian
+ * float32) and then the maps. A file that does not match its digest counts as absent and is written anew. The least
+ * recently used files go first where the folder grows beyond its limit. Several processes may share it.
+ */
+export class DiskBiasStore implements BiasStore {
+  readonly #folder: string;
+  readonly #limit: number;
+  readonly #onUnwritable: (reason: string) => void;
+  readonly #memory = new MemoryBiasStore();
+  #bytes: number | undefined;
+  #writable = true;
+
+  constructor(folder: string, options: DiskBiasStoreOptions = {}) {
+    this.#folder = folder;
+    this.#limit = options.limitBytes ?? 2 ** 30;
+    this.#onUnwritable = options.onUnwritable ?? (() => undefined);
+  }
+
+  async get(key: string): Promise<Float32Array | undefined> {
+    const inMemory = await this.#memory.get(key);
+    if (inMemory) return inMemory;
+    const path = this.#path(key);
+    const maps = await readFile(path).then(parse, () => undefined);
+    if (!maps) return undefined;
+    await this.#memory.put(key, maps);
+    const now = new Date();
+    await utimes(path, now, now).catch(() => undefined); // a folder that is only readable serves all the same
+    return maps;
+  }
+
+  async put(key: string, maps: Float32Array): Promise<void> {
+    await this.#memory.put(key, maps);
+    const size = digestBytes + maps.byteLength;
+    if (!this.#writable || size > this.#limit) return;
+    try {
+      const bytes = new Uint8Array(maps.buffer, maps.byteOffset, maps.byteLength);
+      await writeFileAtomically(this.#path(key), async (sink) => {
+        await sink.write(digest(bytes));
+        await sink.write(bytes);
+      });
+      this.#bytes = this.#bytes === undefined ? await this.#measure() : this.#bytes + size;
+      if (this.#bytes > this.#limit) await this.#prune();
+    } catch (error) {
+      this.#writable = false;
+      this.#onUnwritable((error as Error).message);
+    }
+  }
+
+  #path(key: string): string {
+    return join(this.#folder, createHash("sha256").update(key).digest("hex") + extension);
+  }
+
+  async #measure(): Promise<number> {
+    return (await this.#files()).reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Removes the least recently used files until the rest fits. */
+  async #prune(): Promise<void> {
+    const files = (await this.#files()).sort((a, b) => a.used - b.used);
+    let bytes = files.reduce((sum, { size }) => sum + size, 0);
+    for (const { path, size } of files) {
+      if (bytes <= this.#limit) break;
+      await rm(path, { force: true });
+      bytes -= size;
+    }
+    this.#bytes = bytes;
+  }
+
+  async #files(): Promise<{ path: string; size: number; used: number }[]> {
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith(extension));
+    const files = names.map(async (name) => {
+      const path = join(this.#folder, name);
+      const stats = await stat(path).catch(() => undefined); // another process may have removed it
+      return stats ? [{ path, size: stats.size, used: stats.mtimeMs }] : [];
+    });
+    return (await Promise.all(files)).flat();
+  }
+}
+
+/** The maps of a file, or undefined where it is damaged. */
+function parse(file: Uint8Array): Float32Array | undefined {
+  const bytes = file.subarray(digestBytes);
+  if (bytes.byteLength === 0 || bytes.byteLength % 4 !== 0) return undefined;
+  if (!digest(bytes).equals(file.subarray(0, digestBytes))) return undefined;
+  return new Float32Array(bytes.slice().buffer);
+}
+
+function digest(bytes: Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
