@@ -50,9 +50,10 @@ const choices = {
   reading: ["paper", "compat"],
 } as const;
 
-/** Fills in defaults and checks every setting. Throws InputError naming the option. `layerCount`: of the model. */
+/** Fills in defaults, checks every setting and leaves out what is none. Throws InputError naming the option. `layerCount`: of the model. */
 export function completeSettings(options: Partial<GroundSettings>, layerCount: number): GroundSettings {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const names = [...Object.keys(defaultSettings), "label"];
+  const given = Object.fromEntries(Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined));
   const settings: GroundSettings = { ...defaultSettings, ...given };
   for (const [name, values] of Object.entries(choices)) {
     const value = settings[name as keyof typeof choices];
