@@ -10,10 +10,14 @@ import type { JpegDecoder } from "./jpeg.ts";
  * @throws InputError for a file that is missing, unreadable or not an image
  */
 export async function readFilm(path: string): Promise<Film> {
-  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+  return decodeFilm(await readFilmBytes(path), path);
+}
+
+/** The bytes of an image file. @throws InputError for one that is missing or unreadable */
+export async function readFilmBytes(path: string): Promise<Uint8Array> {
+  return readFile(path).catch((error: NodeJS.ErrnoException) => {
     throw new InputError(path, READ_FAILURES[error.code ?? ""] ?? `cannot be read (${error.code}); check the disk`);
   });
-  return decodeFilm(bytes, path);
 }
 
 /** `decodeFilmThrough` with sharp for JPEG. */
@@ -23,6 +27,7 @@ export function decodeFilm(bytes: Uint8Array, name: string): Promise<Film> {
 
 const READ_FAILURES: Record<string, string> = {
   ENOENT: "no such file; check the path",
+  ENOTDIR: "no such file; check the path",
   EISDIR: "is a folder; name the image files in it",
   EACCES: "may not be read; check its permissions",
 };
