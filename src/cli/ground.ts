@@ -1,6 +1,62 @@
+import { basename, resolve } from "node:path";
 import type { Command } from "commander";
-import { createCommand } from "./command.ts";
+import { InputError } from "../errors.ts";
+import { defaultSettings } from "../grounding/options.ts";
+import { savingsRows } from "../report/savings_rows.ts";
+import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import type { FilmTask } from "./film_tasks.ts";
+import { readFilmsFile } from "./films_file.ts";
+import { type GroundCommandOptions, addMethodOptions, addRunOptions, checkedSettings } from "./ground_options.ts";
+import { type FinishedResult, type GroundRun, groundFilms } from "./ground_run.ts";
 
+/** `ground IMAGE… --phrase TEXT…`. */
 export function groundCommand(): Command {
-  return createCommand("ground", "maps, masks, boxes and pictures of where each phrase points", "ground film.png --phrase \"left pleural effusion\"");
+  const command = createCommand("ground", "maps, masks, boxes and pictures of where each phrase points", "ground film.png --phrase \"left pleural effusion\" \"cardiomegaly\"");
+  command.argument("<image...>", "PNG, JPEG or DICOM files");
+  return addRunOptions(addMethodOptions(command), defaultSettings).action(ground);
+}
+
+async function ground(images: readonly string[], options: GroundCommandOptions): Promise<void> {
+  const settings = checkedSettings(options);
+  const tasks = await tasksOf(images, options);
+  const signal = interruptSignal();
+  const run = await groundFilms({ tasks, settings, options, signal, onResult: options.json ? undefined : printResult });
+  if (options.json) printJson(runObject(run));
+  else printSummary(run);
+  finish(run, signal);
+}
+
+/** Every image with every phrase; what was named twice is done once. */
+async function tasksOf(images: readonly string[], { phrase, boxes }: GroundCommandOptions): Promise<FilmTask[]> {
+  const known = new Map((boxes ? await readFilmsFile(boxes) : []).map((film) => [film.image, film.boxes]));
+  const paths = new Map(images.map((path) => [resolve(path), path]));
+  return [...paths.values()].map((path) => ({ path, phrases: [...new Set(phrase)], boxes: known.get(basename(path)) ?? [] }));
+}
+
+function printResult({ path, record }: FinishedResult): void {
+  const { phrase, argmax, boxes, s, image } = record;
+  const place = `peak at ${Math.floor(argmax.film.x)}, ${Math.floor(argmax.film.y)} of ${image.width} x ${image.height}`;
+  const regions = `${boxes.length} region${boxes.length === 1 ? "" : "s"}`;
+  log(`${path}: ${phrase}: ${place}, ${regions}${s === undefined ? "" : `, s ${s.toFixed(3)}`}`);
+}
+
+/** Savings and the path of the report. */
+export function printSummary(run: GroundRun): void {
+  if (!run.report) return;
+  log("against the published procedure:");
+  for (const { what, taken, published, saved } of savingsRows(run.cost)) log(`  ${what}: ${taken} instead of ${published}, ${saved} saved`);
+  process.stdout.write(`${run.report}\n`);
+}
+
+/** What `--json` prints: every result's record and the run's own facts. */
+export function runObject({ results, timings, ...run }: GroundRun): object {
+  return { ...run, timings, results: results.map(({ folder, path, record }) => ({ folder, path, ...record })) };
+}
+
+/** Ends a command whose run was interrupted or left films out with the error that says so. */
+export function finish({ interrupted, failures, results }: GroundRun, signal: AbortSignal): void {
+  if (interrupted) signal.throwIfAborted();
+  if (failures.length === 0) return;
+  const rest = results.length > 0 ? "; the results of the others are kept" : "";
+  throw new InputError("ground", `${failures.length} image${failures.length === 1 ? "" : "s"} could not be used, see above${rest}`);
 }

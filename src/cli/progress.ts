@@ -5,8 +5,6 @@ import { log } from "./command.ts";
 export interface Progress {
   /** `done` of `total` in any unit, and what is being worked on. The total may change on the way. */
   update(label: string, done: number, total: number): void;
-  /** Prints a line that the bar does not overwrite. */
-  log(line: string): void;
   /** Takes the bar away. */
   stop(): void;
 }
@@ -38,10 +36,6 @@ function barProgress(): Progress {
       bar.setTotal(total);
       bar.update(done, { label, left: timeLeft(started, done, total) });
     },
-    log(line) {
-      process.stderr.write("\r\x1b[K"); // the bar is drawn anew below
-      log(line);
-    },
     stop: () => bar.stop(),
   };
 }
@@ -55,7 +49,6 @@ function lineProgress(): Progress {
       last = performance.now();
       log(`${Math.floor((100 * done) / total)} %  ${timeLeft(started, done, total)}  ${label}`);
     },
-    log,
     stop: () => undefined,
   };
 }

@@ -1,0 +1,89 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { InputError } from "../errors.ts";
+import { type GroundSettings, completeSettings, defaultSettings } from "../grounding/options.ts";
+import { firstAlternative } from "../text/captions.ts";
+
+/** Options of a grounding run besides the settings of the method. */
+export interface RunOptions {
+  /** Folder or URL of the model; the shipped one where absent. */
+  model?: string;
+  ema?: boolean;
+  dtype: "f32" | "f16";
+  /** Output folder. */
+  out: string;
+  /** Most MiB that tensors may take on the device. */
+  memoryBudget?: number;
+  /** Whether text biases are kept on the disk. */
+  cache: boolean;
+  json?: boolean;
+}
+
+/** What `ground` takes, as commander parses it. */
+export interface GroundCommandOptions extends RunOptions, Partial<GroundSettings> {
+  phrase: string[];
+  boxes?: string;
+}
+
+/** Adds the options that `ground` and `start` share. */
+export function addRunOptions(command: Command, defaults: { steps: number }): Command {
+  return command
+    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
+    .option("--ema", "take the U-Net from unet_ema/")
+    .option("--out <folder>", "where to put the results", "attnscope-out")
+    .option("--steps <n>", "timesteps T", number, defaults.steps)
+    .option("--seed <n>", "seed of all noise", number, defaultSettings.seed)
+    .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
+    .option("--batch <n>", "items of one U-Net evaluation: auto or a number; the result does not depend on it", batch, defaultSettings.batch)
+    .option("--memory-budget <mib>", "most MiB of GPU memory to use (default: what the device has)", positive)
+    .option("--no-cache", "do not keep text biases on the disk");
+}
+
+/** Adds the options that choose images, phrases and method. */
+export function addMethodOptions(command: Command): Command {
+  const { mode, lastSteps, tokens, merge, layers, guidance, reading } = defaultSettings;
+  return command
+    .requiredOption("--phrase <text...>", "what to look for; every phrase is grounded in every image")
+    .option("--boxes <file>", "JSON with reference boxes to draw: [{\"image\": \"film.png\", \"boxes_xywh\": [[x, y, w, h]]}]")
+    .addOption(new Option("--mode <mode>", "how the network is sampled").choices(["gt", "gt1", "cfg", "text"]).default(mode))
+    .option("--last-steps <n>", "how many of the last timesteps make the map", number, lastSteps)
+    .addOption(new Option("--tokens <choice>", "which words make the map").choices(["lexical", "disease", "all"]).default(tokens))
+    .option("--label <name>", "the disease of --tokens disease, such as \"Pleural Effusion\"")
+    .addOption(new Option("--merge <kind>", "how image and text bias enter the map").choices(["mixture", "linear", "quadratic", "none"]).default(merge))
+    .option("--layers <list>", "cross-attention layers: all, or numbers such as 0,3", layerList, layers)
+    .option("--guidance <scale>", "guidance scale of the modes cfg and gt1 and of the text bias", number, guidance)
+    .addOption(new Option("--reading <reading>", "as the paper has it, or as the published code does").choices(["paper", "compat"]).default(reading))
+    .option("--per-word", "also make a map of every word: words.png");
+}
+
+/**
+ * Checks what can be checked before a model is loaded, and gives the settings.
+ * @throws InputError naming the option
+ */
+export function checkedSettings(options: GroundCommandOptions): GroundSettings {
+  for (const phrase of options.phrase) {
+    if (firstAlternative(phrase) === "") throw new InputError("--phrase", "is empty; say what to look for");
+  }
+  return completeSettings(options, Infinity);
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
+  return value;
+}
+
+function positive(text: string): number {
+  const value = number(text);
+  if (value <= 0) throw new InvalidArgumentError("It must be more than 0.");
+  return value;
+}
+
+function batch(text: string): "auto" | number {
+  return text === "auto" ? text : number(text);
+}
+
+function layerList(text: string): "all" | number[] {
+  if (text === "all") return text;
+  if (!/^\d+(,\d+)*$/.test(text)) throw new InvalidArgumentError("Give all, or numbers such as 0,3.");
+  return text.split(",").map(Number);
+}

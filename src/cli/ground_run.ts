@@ -1,0 +1,192 @@
+import { basename, extname, join } from "node:path";
+import { type GroundSettings, completeSettings } from "../grounding/options.ts";
+import { preparePhrase } from "../grounding/phrases.ts";
+import type { GroundProgress, GroundingPipeline } from "../grounding/pipeline.ts";
+import type { GroundResult } from "../grounding/result.ts";
+import type { Cost } from "../grounding/savings.ts";
+import type { ReportEntry } from "../report/card.ts";
+import { reportHtml } from "../report/report.ts";
+import { resultRecord } from "../report/result_record.ts";
+import { phraseSlug } from "../text/phrase_slug.ts";
+import { log } from "./command.ts";
+import { EvaluationCount } from "./evaluation_count.ts";
+import { type FilmFailure, type FilmTask, type FilmWork, readFilms } from "./film_tasks.ts";
+import type { RunOptions } from "./ground_options.ts";
+import { type Session, openSession } from "./ground_session.ts";
+import { type CallItem, gatherCalls } from "./ground_work.ts";
+import { isOfItsKind } from "./model_card.ts";
+import { type OutputFolder, openOutputFolder } from "./output_folder.ts";
+import { version } from "./package.ts";
+import { type Progress, createProgress } from "./progress.ts";
+import { writeResultFiles, writeText } from "./result_files.ts";
+
+/** A result that is on the disk. */
+export interface FinishedResult extends ReportEntry {
+  /** Path of the image as it was given. */
+  path: string;
+}
+
+/** What a run did. */
+export interface GroundRun {
+  out: string;
+  /** Path of the report; absent where there is no result. */
+  report?: string;
+  results: FinishedResult[];
+  failures: FilmFailure[];
+  /** What the user must know of the results, each once. */
+  warnings: string[];
+  cost: Cost & { published: Cost };
+  /** Milliseconds by stage. */
+  timings: Record<string, number>;
+  seconds: number;
+  interrupted: boolean;
+}
+
+/** What a run is to do. */
+export interface RunPlan {
+  tasks: readonly FilmTask[];
+  settings: GroundSettings;
+  options: RunOptions;
+  signal: AbortSignal;
+  /** Called with every result when it is on the disk. */
+  onResult?: (result: FinishedResult) => void;
+}
+
+/**
+ * Grounds every phrase of every task. Each result is written as soon as it is there, and the report at the end, also
+ * where the run is interrupted or fails half-way. Films that cannot be used are reported and left out.
+ */
+export async function groundFilms(plan: RunPlan): Promise<GroundRun> {
+  const { tasks, options, signal } = plan;
+  const started = performance.now();
+  const run = emptyRun(options.out);
+  const output = await openOutputFolder(options.out);
+  try {
+    const films = readFilms(tasks, (failure) => {
+      run.failures.push(failure);
+      log(`attnscope: ${failure.error}`);
+    });
+    const first = await films.next(); // without a good film there is no need to load the model
+    if (!first.done) await groundAll(prepended(first.value, films), plan, output, run);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    run.interrupted = true;
+  } finally {
+    run.seconds = (performance.now() - started) / 1000;
+    if (run.results.length > 0) {
+      run.report = join(options.out, "report.html");
+      await writeText(run.report, reportHtml(run));
+    }
+    await output.close();
+  }
+  return run;
+}
+
+function emptyRun(out: string): GroundRun {
+  const none: Cost = { unetEvaluations: 0, flops: 0, bytesReadBack: 0 };
+  return { out, results: [], failures: [], warnings: [], cost: { ...none, published: { ...none } }, timings: {}, seconds: 0, interrupted: false };
+}
+
+async function* prepended<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first;
+  yield* rest;
+}
+
+async function groundAll(films: AsyncIterable<FilmWork>, plan: RunPlan, output: OutputFolder, run: GroundRun): Promise<void> {
+  const { settings, options, signal } = plan;
+  const session = await openSession(options, signal);
+  const progress = createProgress();
+  try {
+    const { pipeline } = session;
+    completeSettings(settings, pipeline.ldm.unet.crossAttentions.length);
+    await explainPhrases(plan, pipeline);
+    const count = new EvaluationCount(plan.tasks, settings);
+    for await (const items of gatherCalls(films, pipeline, settings)) {
+      const { results, gpuBytesPeak } = await groundCall(items, plan, pipeline, count, progress);
+      addWork(run, results[0]);
+      for (const [i, result] of results.entries()) {
+        signal.throwIfAborted();
+        const warnings = warningsOf(items[i].work, session);
+        for (const warning of warnings.filter((text) => !run.warnings.includes(text))) {
+          run.warnings.push(warning);
+          log(`warning: ${warning}`);
+        }
+        const finished = await writeResult(items[i].work, result, { pipeline, output, warnings, results: results.length, gpuBytesPeak });
+        run.results.push(finished);
+        plan.onResult?.(finished);
+      }
+    }
+  } finally {
+    progress.stop();
+    session.close();
+  }
+}
+
+/** Fails on phrases that cannot be used, before any work; says what was cut or not found in the others. */
+async function explainPhrases({ tasks, settings }: RunPlan, { ldm }: GroundingPipeline): Promise<void> {
+  for (const phrase of new Set(tasks.flatMap(({ phrases }) => phrases))) {
+    const { choice } = await preparePhrase(ldm, phrase, settings);
+    if (choice.note) log(`note: ${JSON.stringify(phrase)}: ${choice.note}`);
+  }
+}
+
+/** One call of the pipeline, watched. */
+async function groundCall(items: readonly CallItem[], { settings, signal }: RunPlan, pipeline: GroundingPipeline, count: EvaluationCount, progress: Progress): Promise<{ results: GroundResult[]; gpuBytesPeak: number }> {
+  const { gpu } = pipeline.ldm;
+  const names = [...new Set(items.map(({ work }) => basename(work.path)))];
+  const subject = names.length === 1 ? names[0] : `${names.length} films`;
+  const onProgress = (state: GroundProgress) => {
+    count.update(state);
+    progress.update(`${subject}: ${state.stage}`, count.done, count.total);
+  };
+  gpu.resetPeak();
+  count.begin(items);
+  const results = await pipeline.groundMany(items.map(({ work, phrase }) => ({ film: work.film, phrase })), { ...settings, signal, onProgress });
+  count.end(results[0].cost.unetEvaluations);
+  return { results, gpuBytesPeak: gpu.memory().peak };
+}
+
+function warningsOf({ film }: FilmWork, { synthetic }: Session): string[] {
+  return synthetic && !isOfItsKind(film, synthetic) ? [synthetic.note] : [];
+}
+
+interface WriteContext {
+  pipeline: GroundingPipeline;
+  output: OutputFolder;
+  warnings: readonly string[];
+  results: number;
+  gpuBytesPeak: number;
+}
+
+async function writeResult(work: FilmWork, result: GroundResult, { pipeline, output, ...context }: WriteContext): Promise<FinishedResult> {
+  const { path, sha256, boxes } = work;
+  const record = resultRecord(result, { ...context, version, ldm: pipeline.ldm, imageName: basename(path), imageSha256: sha256, boxes });
+  const name = `${folderBase(path)}__${phraseSlug(record.phrase)}`;
+  const { folder, written } = await output.add(name, { imageSha256: sha256, phrase: record.phrase }, (at) => writeResultFiles(at, result, record, boxes));
+  return { folder, path, record, thumbnails: written };
+}
+
+/** Bytes of an image's name in a folder's: with the phrase's 69 and a number, below the 255 that file systems allow. */
+const LONGEST_BASE = 150;
+
+/** The image's name without its extension, cut between characters where it is very long. */
+function folderBase(path: string): string {
+  const name = basename(path, extname(path));
+  let base = "";
+  let bytes = 0;
+  for (const character of name) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > LONGEST_BASE) break;
+    base += character;
+  }
+  return base;
+}
+
+/** Adds what one call took: its results share the numbers. */
+function addWork(run: GroundRun, { cost, timings }: GroundResult): void {
+  for (const key of ["unetEvaluations", "flops", "bytesReadBack"] as const) {
+    run.cost[key] += cost[key];
+    run.cost.published[key] += cost.published[key];
+  }
+  for (const [stage, ms] of Object.entries(timings)) run.timings[stage] = (run.timings[stage] ?? 0) + ms;
+}

@@ -1,0 +1,67 @@
+import { join } from "node:path";
+import { openGpu } from "../gpu/open_node.ts";
+import { DiskBiasStore } from "../grounding/bias_store_node.ts";
+import type { GroundingPipeline } from "../grounding/pipeline.ts";
+import { loadPipeline } from "../node.ts";
+import { cacheFolder } from "./cache_folder.ts";
+import { log } from "./command.ts";
+import type { RunOptions } from "./ground_options.ts";
+import { type SyntheticFilms, readSyntheticFilms } from "./model_card.ts";
+import { shippedModel } from "./package.ts";
+import { createProgress } from "./progress.ts";
+
+const MIB = 2 ** 20;
+
+/** A model on the device. */
+export interface Session {
+  pipeline: GroundingPipeline;
+  /** Films that the model was trained on, where they were synthetic. */
+  synthetic?: SyntheticFilms;
+  close(): void;
+}
+
+/** Opens the device and loads the model. @throws InputError, WeightsError, DeviceError */
+export async function openSession(options: RunOptions, signal: AbortSignal): Promise<Session> {
+  const model = options.model ?? shippedModel;
+  const synthetic = await readSyntheticFilms(model);
+  const gpu = await openGpu({ memoryBudget: options.memoryBudget && options.memoryBudget * MIB });
+  const loading = loadingProgress();
+  try {
+    const pipeline = await loadPipeline(gpu, model, {
+      dtype: options.dtype,
+      ema: options.ema,
+      store: options.cache ? openBiasStore() : undefined,
+      onProgress: loading.update,
+      signal,
+    });
+    return { pipeline, synthetic, close: () => gpu.close() };
+  } catch (error) {
+    gpu.close();
+    throw error;
+  } finally {
+    loading.stop();
+  }
+}
+
+function openBiasStore(): DiskBiasStore {
+  return new DiskBiasStore(join(cacheFolder(), "text-bias"), {
+    onUnwritable: (reason) => log(`note: text biases are not kept: ${reason}`),
+  });
+}
+
+/** A bar for each part of the model. */
+function loadingProgress() {
+  let progress = createProgress();
+  let present: string | undefined;
+  return {
+    update(part: string, bytes: number, total: number) {
+      if (part !== present) {
+        progress.stop();
+        progress = createProgress();
+        present = part;
+      }
+      progress.update(`loading ${part}, ${Math.round(bytes / MIB)} of ${Math.round(total / MIB)} MiB`, bytes, total);
+    },
+    stop: () => progress.stop(),
+  };
+}

@@ -1,0 +1,89 @@
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { InputError } from "../errors.ts";
+import { onDisk } from "../weights/atomic_file_node.ts";
+
+/** What makes two results the same one: it may be replaced by a new run. */
+export interface ResultIdentity {
+  imageSha256: string;
+  phrase: string;
+}
+
+/** The folder that a run leaves its results in. Each result appears there complete or not at all. */
+export interface OutputFolder {
+  readonly path: string;
+  /**
+   * Lets `write` fill a folder under a temporary name, then gives it a name like `name`. That of an earlier run's
+   * result of the same image and phrase is replaced; any other is left alone, and a number tells the new one apart.
+   */
+  add<T>(name: string, identity: ResultIdentity, write: (folder: string) => Promise<T>): Promise<{ folder: string; written: T }>;
+  /** Removes temporary files and, where nothing was written, the folder itself. */
+  close(): Promise<void>;
+}
+
+/** Files of a result folder. */
+export const resultFiles = ["overlay.png", "heat.png", "mask.png", "map.npy", "words.png", "result.json"] as const;
+
+/** Makes the folder, or finds out at once that it cannot be written. @throws InputError */
+export async function openOutputFolder(location: string): Promise<OutputFolder> {
+  const path = resolve(location);
+  const firstMade = await onDisk(path, mkdir(path, { recursive: true }));
+  const scratch = await onDisk(path, mkdtemp(join(path, ".attnscope-")));
+  // Also where the process is told to end at once.
+  const removeScratch = () => rmSync(scratch, { recursive: true, force: true });
+  process.on("exit", removeScratch);
+  const taken = new Set<string>();
+  return {
+    path,
+    // One result at a time: the names in `scratch` are free again when the last one is in its place.
+    async add(name, identity, write) {
+      const fresh = join(scratch, "result");
+      await mkdir(fresh);
+      const written = await write(fresh);
+      const folder = await freeName(path, name, identity, taken);
+      taken.add(folder.toLowerCase());
+      await moveInto(fresh, join(path, folder), scratch);
+      return { folder, written };
+    },
+    async close() {
+      process.off("exit", removeScratch);
+      await rm(scratch, { recursive: true, force: true });
+      if (firstMade) await removeEmpty(path, firstMade);
+    },
+  };
+}
+
+/** `name`, or `name-2`, `name-3` … where it belongs to something else. File systems may ignore case. */
+async function freeName(folder: string, name: string, identity: ResultIdentity, taken: ReadonlySet<string>): Promise<string> {
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? name : `${name}-${number}`;
+    if (!taken.has(candidate.toLowerCase()) && (await mayReplace(join(folder, candidate), identity))) return candidate;
+  }
+}
+
+/** Whether nothing is there, or the same result of an earlier run without anything added to it. */
+async function mayReplace(path: string, { imageSha256, phrase }: ResultIdentity): Promise<boolean> {
+  const entries = await readdir(path).catch((error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? undefined : [""]));
+  if (!entries) return true;
+  if (!entries.every((entry) => (resultFiles as readonly string[]).includes(entry))) return false;
+  const earlier = await readFile(join(path, "result.json"), "utf8").then(JSON.parse).catch(() => undefined);
+  return earlier?.image?.sha256 === imageSha256 && earlier?.phrase === phrase;
+}
+
+async function moveInto(fresh: string, target: string, scratch: string): Promise<void> {
+  const replaced = join(scratch, "replaced");
+  await rename(target, replaced).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw new InputError(target, `cannot be replaced (${error.code}); choose another --out`, { cause: error });
+  });
+  await onDisk(target, rename(fresh, target));
+  await rm(replaced, { recursive: true, force: true });
+}
+
+/** Removes a folder and its parents up to the one that was made first, as far as they are empty. */
+async function removeEmpty(path: string, firstMade: string): Promise<void> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    const removed = await rmdir(folder).then(() => true, () => false);
+    if (!removed || folder === firstMade) return;
+  }
+}

@@ -1,0 +1,54 @@
+import { join } from "node:path";
+import sharp, { type Sharp } from "sharp";
+import type { Picture } from "../data/draw.ts";
+import type { Film } from "../data/film.ts";
+import { type Box, planPreprocess } from "../data/preprocess.ts";
+import { heatPicture, maskPicture, overlay } from "../data/render.ts";
+import { writeNpy, writePng, writeWordsPng } from "../data/write_node.ts";
+import type { GroundResult } from "../grounding/result.ts";
+import type { Thumbnails } from "../report/card.ts";
+import type { ResultRecord } from "../report/result_record.ts";
+import { writeFileAtomically } from "../weights/atomic_file_node.ts";
+
+/** Longer side of a picture in the report, in pixels. */
+const THUMBNAIL_SIDE = 384;
+
+/** Writes the files of one result into an empty folder. Returns the pictures for the report. */
+export async function writeResultFiles(folder: string, result: GroundResult, record: ResultRecord, boxes: readonly Box[]): Promise<Thumbnails> {
+  const { film, map, mask, side, imageSize } = result;
+  const plan = planPreprocess(film.width, film.height, imageSize);
+  const path = (name: string) => join(folder, name);
+  const plain = overlay(film, map, side, plan);
+  await writePng(path("overlay.png"), boxes.length > 0 ? overlay(film, map, side, plan, { boxes }) : plain);
+  await writePng(path("heat.png"), heatPicture(map, side, plan));
+  await writePng(path("mask.png"), maskPicture(mask, side, plan));
+  await writeNpy(path("map.npy"), map, [side, side]);
+  const words = result.words.map(({ text, map: ofWord }) => ({ word: text, picture: overlay(film, ofWord, side, plan) }));
+  if (words.length > 0) await writeWordsPng(path("words.png"), words);
+  await writeText(path("result.json"), `${JSON.stringify(record, null, 2)}\n`);
+  return {
+    film: await filmThumbnail(film),
+    overlay: await pictureThumbnail(plain),
+    words: await Promise.all(words.map(({ picture }) => pictureThumbnail(picture))),
+  };
+}
+
+/** Writes a text file, under its name only when it is complete. @throws InputError where it cannot be written */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(text)));
+}
+
+function filmThumbnail({ data, width, height, channels }: Film): Promise<string> {
+  return thumbnail(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }));
+}
+
+function pictureThumbnail({ data, width, height }: Picture): Promise<string> {
+  return thumbnail(sharp(data, { raw: { width, height, channels: 4 }, limitInputPixels: false }));
+}
+
+/** A data URL of the picture, shrunk. */
+async function thumbnail(image: Sharp): Promise<string> {
+  const shrunk = image.resize(THUMBNAIL_SIDE, THUMBNAIL_SIDE, { fit: "inside", withoutEnlargement: true });
+  const bytes = await shrunk.webp({ quality: 85 }).toBuffer();
+  return `data:image/webp;base64,${bytes.toString("base64")}`;
+}

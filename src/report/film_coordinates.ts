@@ -1,0 +1,22 @@
+import type { PreprocessPlan } from "../data/preprocess.ts";
+import type { Point } from "../grounding/maps.ts";
+import type { Box } from "../grounding/regions.ts";
+
+/** A point of the model's image in pixels of the film; outside of the film where it lies in the padding of a small one. */
+export function pointOnFilm({ x, y }: Point, plan: PreprocessPlan): Point {
+  return {
+    x: ((x + plan.cropLeft) * plan.width) / plan.resizedWidth,
+    y: ((y + plan.cropTop) * plan.height) / plan.resizedHeight,
+  };
+}
+
+/** A box of the model's image in pixels of the film, clipped to it; one in the padding keeps its place with no area. */
+export function boxOnFilm({ x, y, w, h }: Box, plan: PreprocessPlan): Box {
+  const clip = (point: Point): Point => ({
+    x: Math.min(Math.max(point.x, 0), plan.width),
+    y: Math.min(Math.max(point.y, 0), plan.height),
+  });
+  const start = clip(pointOnFilm({ x, y }, plan));
+  const end = clip(pointOnFilm({ x: x + w, y: y + h }, plan));
+  return { x: start.x, y: start.y, w: end.x - start.x, h: end.y - start.y };
+}
