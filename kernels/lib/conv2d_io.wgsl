@@ -117,11 +117,8 @@ fn load_bias(n: u32) -> vec4<f32> {
   return vec4(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
 }
 
-// Finishes and stores four columns from n on of row m. Rows and columns past the end are left alone.
+// Finishes and stores four columns from n on of row m.
 fn store_row(m: u32, n: u32, sums: vec4<f32>) {
-  if (m >= pixel_count() || n >= params.c_out) {
-    return;
-  }
   let sample = m / (params.out_height * params.out_width);
   let index = m * params.c_out + n;
   for (var j = 0u; j < 4; j++) {
@@ -139,16 +136,15 @@ fn store_row(m: u32, n: u32, sums: vec4<f32>) {
   }
 }
 
+// Stores what of a tile lies inside y.
 fn store_tile(m: u32, n: u32, tile: Tile) {
+  if (m >= pixel_count() || n >= params.c_out) {
+    return;
+  }
   let offset = load_bias(n);
-  for (var r = 0u; r < 4; r++) {
-    store_row(m + r, n, tile.g0[r] + offset);
-    if (ROWS > 4) {
-      store_row(m + 4 + r, n, tile.g1[r] + offset);
-    }
-    if (ROWS > 8) {
-      store_row(m + 8 + r, n, tile.g2[r] + offset);
-      store_row(m + 12 + r, n, tile.g3[r] + offset);
-    }
+  var rows = rows_of(tile);
+  let end = min(m + ROWS, pixel_count());
+  for (var row = m; row < end; row++) {
+    store_row(row, n, rows[row - m] + offset);
   }
 }

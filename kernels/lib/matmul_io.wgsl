@@ -71,11 +71,8 @@ fn load_bias(start: u32, n: u32) -> vec4<f32> {
   return vec4(f32(bias[at.x]), f32(bias[at.y]), f32(bias[at.z]), f32(bias[at.w]));
 }
 
-// Finishes and stores four columns from n on of row m. Rows and columns past the end are left alone.
+// Finishes and stores four columns from n on of row m.
 fn store_row(batch: u32, m: u32, n: u32, value: vec4<f32>, gate: vec4<f32>) {
-  if (batch >= params.batches || m >= params.M || n >= params.N) {
-    return;
-  }
   let index = (batch * params.M + m) * params.N + n;
   for (var j = 0u; j < 4; j++) {
     if (QUADS || n + j < params.N) {
@@ -91,17 +88,18 @@ fn store_row(batch: u32, m: u32, n: u32, value: vec4<f32>, gate: vec4<f32>) {
   }
 }
 
+// Stores what of a tile lies inside c.
 fn store_tile(batch: u32, m: u32, n: u32, values: Tile, gates: Tile) {
+  if (batch >= params.batches || m >= params.M || n >= params.N) {
+    return;
+  }
   let value_bias = load_bias(0, n);
   let gate_bias = load_bias(params.N, n);
-  for (var r = 0u; r < 4; r++) {
-    store_row(batch, m + r, n, params.scale * values.g0[r] + value_bias, params.scale * gates.g0[r] + gate_bias);
-    if (ROWS > 4) {
-      store_row(batch, m + 4 + r, n, params.scale * values.g1[r] + value_bias, params.scale * gates.g1[r] + gate_bias);
-    }
-    if (ROWS > 8) {
-      store_row(batch, m + 8 + r, n, params.scale * values.g2[r] + value_bias, params.scale * gates.g2[r] + gate_bias);
-      store_row(batch, m + 12 + r, n, params.scale * values.g3[r] + value_bias, params.scale * gates.g3[r] + gate_bias);
-    }
+  var value_rows = rows_of(values);
+  var gate_rows = rows_of(gates);
+  let end = min(m + ROWS, params.M);
+  for (var row = m; row < end; row++) {
+    let r = row - m;
+    store_row(batch, row, n, params.scale * value_rows[r] + value_bias, params.scale * gate_rows[r] + gate_bias);
   }
 }
