@@ -1,7 +1,7 @@
 import { ShapeError } from "./errors.ts";
 import { addInto } from "./ops/accumulate.ts";
 import { add } from "./ops/pointwise.ts";
-import { type Named, Tape, activeTape, differentiable, withTape } from "./tape.ts";
+import { type Named, Tape, activeTape, withTape } from "./tape.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Gradients by tensor: of watched tensors, after `backward`. */
@@ -15,15 +15,18 @@ export class Gradients {
 
   /** Adds to a tensor's gradient. Takes `gradient` over. */
   add(tensor: Tensor, gradient: Tensor): void {
-    const sum = this.#byRoot.get(tensor.root);
+    const { root } = tensor;
+    const sum = this.#byRoot.get(root);
     if (!sum) {
-      this.#byRoot.set(tensor.root, gradient.gpu.keep(gradient));
+      const shaped = gradient.reshape(...root.shape);
+      gradient.free();
+      this.#byRoot.set(root, gradient.gpu.keep(shaped));
     } else if (sum.buffer.references === 1) {
       addInto(sum, gradient);
       gradient.free();
     } else {
       // An op passed its gradient on as it was: the buffer is another tensor's gradient too.
-      this.#byRoot.set(tensor.root, gradient.gpu.keep(add(sum, gradient.reshape(...sum.shape))));
+      this.#byRoot.set(root, gradient.gpu.keep(add(sum, gradient.reshape(...root.shape))));
       sum.free();
       gradient.free();
     }
@@ -45,60 +48,52 @@ export class Gradients {
 /**
  * Walks the tape back from `y`, whose gradient is `dy`, and returns the gradients of the watched tensors that were not
  * computed by the tape (its leaves). Gradients of intermediate tensors are freed as soon as they were passed on.
- * `into`: adds to gradients that are there, for accumulation over several batches. The tape is freed.
+ * `into`: adds to gradients that are there, in place, for accumulation over several batches. The tape is freed.
+ * Throws ShapeError when nothing watched leads to `y`.
  */
 export function backward(tape: Tape, y: Tensor, dy: Tensor, into = new Gradients()): Gradients {
   const { gpu } = tape;
-  into.add(y, gpu.keep(dy.reshape(...dy.shape)));
-  for (const entry of tape.entries.toReversed()) {
-    const gradient = into.take(entry.output);
-    if (gradient) {
-      gpu.scope(`backward/${entry.scope}`, () => {
-        const dOutput = withTape(gpu, undefined, () => entry.backward(gradient.reshape(...entry.output.shape)));
-        distribute(entry.inputs, entry.wants, dOutput, into);
-      });
-      gradient.free();
-    }
-    entry.free();
+  if (!tape.tracks(y)) throw new ShapeError("backward", "no watched tensor leads to the output", gpu.scopeName);
+  try {
+    withTape(gpu, undefined, () => {
+      into.add(y, dy.reshape(...dy.shape));
+      for (const entry of tape.entries.toReversed()) {
+        const gradient = into.take(entry.output);
+        if (gradient) {
+          gpu.scope(backwardScope(gpu.scopeName, entry.scope), () => entry.backward(gradient.reshape(...entry.shape), into));
+          gradient.free();
+        }
+        entry.free();
+      }
+    });
+  } finally {
+    tape.free();
   }
-  tape.entries.length = 0;
-  tape.free();
   return into;
 }
 
-function distribute(inputs: Named, wants: Readonly<Record<string, boolean>>, gradients: Named, into: Gradients): void {
-  for (const [name, input] of Object.entries(inputs)) {
-    if (!input || !wants[name]) continue;
-    const gradient = gradients[name];
-    if (!gradient) throw new ShapeError("backward", `no gradient came for ${name}`, input.gpu.scopeName);
-    into.add(input, gradient);
-  }
+/** Name of the scope in which an entry's gradients are computed: `backward/` and the entry's path from here. */
+function backwardScope(here: string, path: string): string {
+  const relative = `${path}/`.startsWith(`${here}/`) ? path.slice(here.length + 1) : path;
+  return relative ? `backward/${relative}` : "backward";
 }
 
 /**
- * Gradient checkpointing: runs `fn` without recording its operations, keeps only its inputs, and runs it again in the
- * backward pass. Costs one more forward pass of `fn`, saves all that it would have kept.
- * `inputs`: the tensors that carry gradients into `fn`; `parameters`: watched tensors that it reads besides.
+ * Gradient checkpointing: runs `fn` without saving anything but its inputs, and runs it again in the backward pass.
+ * Costs one more forward pass of `fn`, spares all that it would have saved; the gradients have the same bits.
+ * `inputs`: the tensors that `fn` reads and that others may free; parameters need not be among them.
  */
-export function checkpoint(inputs: Named, parameters: readonly Tensor[], fn: (inputs: Named) => Tensor): Tensor {
+export function checkpoint<I extends Named>(inputs: I, fn: (inputs: I) => Tensor): Tensor {
   const gpu = Object.values(inputs).find((tensor) => tensor !== undefined)?.gpu;
   const tape = gpu && activeTape(gpu);
-  if (!gpu || !tape) return fn(inputs);
-  const y = withTape(gpu, undefined, () => fn(inputs));
-  const named = Object.fromEntries(parameters.filter((parameter) => tape.tracks(parameter)).map((parameter, i) => [`parameter ${i}`, parameter]));
-  return differentiable(y, {
-    inputs: { ...inputs, ...named },
-    saved: inputs,
-    backward: (dy, saved, wants) => {
-      const inner = new Tape(gpu);
-      const wanted = [...Object.keys(saved).filter((name) => wants[name]).map((name) => saved[name] as Tensor), ...Object.values(named)];
-      inner.watch(wanted);
-      const again = inner.run(() => fn(saved));
-      const gradients = backward(inner, again, dy);
-      const result: Record<string, Tensor | undefined> = {};
-      for (const name of Object.keys(saved)) if (wants[name]) result[name] = gradients.get(saved[name] as Tensor);
-      for (const [name, parameter] of Object.entries(named)) result[name] = gradients.get(parameter);
-      return result;
-    },
-  });
+  if (!tape) return fn(inputs);
+  const probe = new Tape(gpu, { within: tape, records: false });
+  const y = probe.run(() => fn(inputs));
+  if (probe.tracks(y)) {
+    tape.record(y, inputs, (dy, saved, into) => {
+      const inner = new Tape(gpu, { within: tape });
+      backward(inner, inner.run(() => fn(saved)), dy, into);
+    });
+  }
+  return y;
 }

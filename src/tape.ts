@@ -1,8 +1,16 @@
+import type { Gradients } from "./autograd.ts";
+import { ShapeError } from "./errors.ts";
 import type { Gpu } from "./gpu/gpu.ts";
-import { Tensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Tensors by name; absent ones are optional inputs that were not given. */
 export type Named = Readonly<Record<string, Tensor | undefined>>;
+
+/** Which inputs want a gradient. */
+export type Wants<I extends Named> = { readonly [name in keyof I]: boolean };
+
+/** Gradients by the names of the inputs. */
+export type GradientsOf<I extends Named> = { readonly [name in keyof I]?: Tensor };
 
 /** How one operation passes the gradient of its output on. */
 export interface Differentiation<I extends Named, S extends Named> {
@@ -11,19 +19,20 @@ export interface Differentiation<I extends Named, S extends Named> {
   /** What the backward pass reads; kept alive until then. */
   saved: S;
   /**
-   * Gradients of the inputs that want one, from `dy`, of the output's shape. Activations' gradients have their dtype,
-   * parameters' (weight, bias) are f32.
+   * Gradients of the inputs that want one, from `dy`, of the output's shape: each a tensor or a view of its own.
+   * Activations' gradients have their dtype, parameters' (weight, bias) are f32.
    */
-  backward: (dy: Tensor, saved: S, wants: { readonly [name in keyof I]: boolean }) => { readonly [name in keyof I]?: Tensor };
+  backward: (dy: Tensor, saved: S, wants: Wants<I>) => GradientsOf<I>;
 }
 
 /** One operation of the tape. */
 export interface TapeEntry {
-  scope: string;
-  output: Tensor;
-  inputs: Named;
-  wants: Readonly<Record<string, boolean>>;
-  backward: (dy: Tensor) => Named;
+  readonly scope: string;
+  /** Root of the output. */
+  readonly output: Tensor;
+  readonly shape: readonly number[];
+  /** Adds the gradients of the inputs that want one, from `dy` of `shape`. */
+  backward(dy: Tensor, into: Gradients): void;
   free(): void;
 }
 
@@ -33,11 +42,16 @@ const activeTapes = new WeakMap<Gpu, Tape>();
 export class Tape {
   readonly gpu: Gpu;
   readonly entries: TapeEntry[] = [];
+  readonly #within: Tape | undefined;
+  readonly #records: boolean;
   /** Roots of the tensors whose gradient is wanted: watched ones, and all that was computed from them. */
   readonly #tracked = new Set<Tensor>();
 
-  constructor(gpu: Gpu) {
+  /** `within`: a tape whose tracked tensors are tracked here too. `records` false: only finds out what is tracked. */
+  constructor(gpu: Gpu, options: { within?: Tape; records?: boolean } = {}) {
     this.gpu = gpu;
+    this.#within = options.within;
+    this.#records = options.records ?? true;
   }
 
   /** Asks for the gradients of tensors; parameters that are not watched are frozen and cost nothing. */
@@ -46,12 +60,33 @@ export class Tape {
   }
 
   tracks(tensor: Tensor): boolean {
-    return this.#tracked.has(tensor.root);
+    return this.#tracked.has(tensor.root) || (this.#within?.tracks(tensor) ?? false);
+  }
+
+  /** Whether an operation on these inputs will be recorded. */
+  wantsGradient(inputs: Iterable<Tensor | undefined>): boolean {
+    return this.#records && [...inputs].some((input) => input !== undefined && this.tracks(input));
   }
 
   /** Runs `fn` with its operations recorded. */
   run<R>(fn: () => R): R {
     return withTape(this.gpu, this, fn);
+  }
+
+  /** Records an operation on tracked tensors. Views of `saved` are kept for `backward`. */
+  record<S extends Named>(output: Tensor, saved: S, backward: (dy: Tensor, saved: S, into: Gradients) => void): void {
+    this.watch([output]);
+    if (!this.#records) return;
+    const kept = Object.fromEntries(Object.entries(saved).map(([name, tensor]) => [name, tensor && keptView(tensor)])) as unknown as S;
+    this.entries.push({
+      scope: output.gpu.scopeName,
+      output: output.root,
+      shape: output.shape,
+      backward: (dy, into) => backward(dy, kept, into),
+      free: () => {
+        for (const tensor of Object.values(kept)) tensor?.free();
+      },
+    });
   }
 
   /** Frees what the entries saved. */
@@ -80,6 +115,12 @@ export function activeTape(gpu: Gpu): Tape | undefined {
   return activeTapes.get(gpu);
 }
 
+/** Whether an op on these inputs will be recorded: only then need it store statistics for its backward pass. */
+export function wantsGradient(...inputs: (Tensor | undefined)[]): boolean {
+  const gpu = inputs.find((input) => input !== undefined)?.gpu;
+  return (gpu && activeTapes.get(gpu)?.wantsGradient(inputs)) ?? false;
+}
+
 /**
  * To be called by every differentiable op after its forward pass, with how its gradient flows. Does nothing without a
  * tape, or when no input wants a gradient.
@@ -87,19 +128,17 @@ export function activeTape(gpu: Gpu): Tape | undefined {
 export function differentiable<I extends Named, S extends Named>(output: Tensor, how: Differentiation<I, S>): Tensor {
   const tape = activeTapes.get(output.gpu);
   if (!tape) return output;
-  const wants = Object.fromEntries(Object.entries(how.inputs).map(([name, input]) => [name, input !== undefined && tape.tracks(input)]));
-  if (!Object.values(wants).includes(true)) return output;
-  const saved = Object.fromEntries(Object.entries(how.saved).map(([name, tensor]) => [name, tensor && keptView(tensor)])) as unknown as S;
-  tape.watch([output]);
-  tape.entries.push({
-    scope: output.gpu.scopeName,
-    output: output.root,
-    inputs: how.inputs,
-    wants,
-    backward: (dy) => how.backward(dy, saved, wants as { readonly [name in keyof I]: boolean }),
-    free: () => {
-      for (const tensor of Object.values(saved)) tensor?.free();
-    },
+  const inputs = Object.entries(how.inputs);
+  const wanted = inputs.filter(([, input]) => input !== undefined && tape.tracks(input)) as [string, Tensor][];
+  if (wanted.length === 0) return output;
+  const wants = Object.fromEntries(inputs.map(([name, input]) => [name, input !== undefined && tape.tracks(input)])) as Wants<I>;
+  tape.record(output, how.saved, (dy, saved, into) => {
+    const gradients = how.backward(dy, saved, wants);
+    for (const [name, input] of wanted) {
+      const gradient = gradients[name];
+      if (!gradient) throw new ShapeError("backward", `no gradient came for ${name}`, output.gpu.scopeName);
+      into.add(input, gradient);
+    }
   });
   return output;
 }

@@ -1,4 +1,5 @@
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Tensor } from "../tensor.ts";
 
 /** What plans ask of a device. */
 export interface DeviceFacts {
@@ -23,6 +24,13 @@ export function strideGrid(count: number, perWorkgroup: number, software: boolea
 /** Workgroups of 64 for an element-wise kernel that strides over `count` elements. */
 export function elementGrid(gpu: Gpu, count: number): number {
   return strideGrid(count, 64, gpu.adapter.software);
+}
+
+/** How an element-wise kernel goes over x: by quads of elements where that leaves no rest. */
+export function elementPlan(x: Tensor): { vec4: boolean; count: number; grid: number } {
+  const vec4 = x.size % 4 === 0;
+  const count = vec4 ? x.size / 4 : x.size;
+  return { vec4, count, grid: elementGrid(x.gpu, count) };
 }
 
 /** Who computes a row in layer norm and softmax: a subgroup, a workgroup, or one invocation. */
