@@ -33,10 +33,15 @@ function meanOf(means: Tensor, set: number): Tensor {
   return sliceLast(means.reshape(targets, sets * pixels), set * pixels, (set + 1) * pixels);
 }
 
+/** One token set's mean over layers and timesteps so far, as captured, not normalised: f32 [targets, side * side]. */
+export function capturedMean(sink: MapSink, side: number, set: number): Tensor {
+  return meanOf(meansOf(sink, side), set);
+}
+
 /** P_comb of every target from the timesteps so far. */
 export async function partialMaps(sink: MapSink, side: number): Promise<Float32Array[]> {
   const { gpu } = sink;
-  const comb = gpu.scope("partial", () => minMaxNormalise(meanOf(meansOf(sink, side), tokenSets.chosen)));
+  const comb = gpu.scope("partial", () => minMaxNormalise(capturedMean(sink, side, tokenSets.chosen)));
   const values = await comb.read();
   comb.free();
   return rowsOf(values, side * side);
