@@ -60,11 +60,11 @@ export async function loadLatentDiffusion(gpu: Gpu, platform: Platform, folder: 
   checkFit(folder.name, unet, vae, textEncoder, tokenizer);
 
   const models: Model[] = [];
-  const load = async (part: string, model: Model, dtype: Float | "auto", extra: { prefixes?: readonly string[]; renameKey?: (key: string) => string } = {}) => {
+  const load = async (part: string, model: Model, dtype: Float | "auto", prefixes?: readonly string[]) => {
     const checkpoint = await openCheckpoint(folder, await findWeights(folder, part));
     try {
       await loadModel(gpu, model, checkpoint, {
-        ...extra,
+        prefixes,
         dtype,
         signal: options.signal,
         onBytes: (bytes) => hasher.update(bytes),
@@ -76,8 +76,8 @@ export async function loadLatentDiffusion(gpu: Gpu, platform: Platform, folder: 
     }
   };
   try {
-    await load("text_encoder", textEncoder.model, "auto", { prefixes: textEncoder.prefixes });
-    await load("vae", vae, "auto", { renameKey: (key) => vae.renameKey(key) });
+    await load("text_encoder", textEncoder.model, "auto", textEncoder.prefixes);
+    await load("vae", vae, "auto");
     await load(unetFolder, unet, dtype === "f16" ? "f16" : "auto");
   } catch (error) {
     for (const model of models) freeModel(model);

@@ -12,8 +12,6 @@ export interface LoadOptions {
   dtype?: Float | "auto";
   /** Prefixes that the checkpoint may put before the model's keys; the first that fits is taken. */
   prefixes?: readonly string[];
-  /** Turns a key of an older layout into the present one. */
-  renameKey?: (key: string) => string;
   /** Called with every slab of the file, in order: for hashing while loading. The bytes are valid during the call only. */
   onBytes?: (bytes: Uint8Array) => void;
   /** Called with the bytes read so far, and all bytes. */
@@ -113,7 +111,7 @@ const withoutTrailingOnes = (shape: readonly number[]) => shape.slice(0, shape.f
 /** Pairs every parameter with its checkpoint tensor. */
 function matchParameters(model: Model, checkpoint: TensorSource, options: LoadOptions): Map<Parameter, TensorEntry> {
   const { parameters, ignoredKeys } = model;
-  const rename = options.renameKey ?? ((key: string) => key);
+  const rename = model.renameKey ?? ((key: string) => key);
   const prefix = pickPrefix(checkpoint, options.prefixes ?? [""], (key) => parameters.has(rename(key)));
   const byName = new Map<string, TensorEntry>();
   const extra: string[] = [];

@@ -90,11 +90,13 @@ export class ParameterScope {
   }
 }
 
-/** A model: its parameters by checkpoint key, and the dtype that its activations have. */
+/** A model, as its loader sees it: its parameters by checkpoint key. */
 export interface Model {
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Keys that published checkpoints carry beside the model's own. */
   readonly ignoredKeys: RegExp;
+  /** Turns a key of an older layout into the present one. */
+  readonly renameKey?: (key: string) => string;
 }
 
 /** Gives a model's weights back. */

@@ -1,6 +1,7 @@
 import { attention } from "../ops/attention.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Config, ConfigReader } from "../config.ts";
+import { currentAttentionName } from "../weights/rename.ts";
 import { Conv2d, GroupNorm, Linear } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 import { ResnetBlock2D } from "./resnet_block.ts";
@@ -171,19 +172,12 @@ class Decoder {
   }
 }
 
-/** Names that VAEs saved before diffusers 0.18 give their attention layers. */
-const formerNames: readonly [RegExp, string][] = [
-  [/(mid_block\.attentions\.\d+\.)query\./, "$1to_q."],
-  [/(mid_block\.attentions\.\d+\.)key\./, "$1to_k."],
-  [/(mid_block\.attentions\.\d+\.)value\./, "$1to_v."],
-  [/(mid_block\.attentions\.\d+\.)proj_attn\./, "$1to_out.0."],
-];
-
 /** diffusers' AutoencoderKL (autoencoder_kl.py) on channels-last images. */
 export class AutoencoderKL implements Model {
   readonly config: VaeConfig;
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly ignoredKeys = /^$/;
+  readonly renameKey = currentAttentionName;
   readonly #encoder: Encoder;
   readonly #decoder: Decoder;
   readonly #quantConv: Conv2d | undefined;
@@ -198,11 +192,6 @@ export class AutoencoderKL implements Model {
     this.#decoder = new Decoder(p.at("decoder"), config);
     this.#quantConv = config.quantConv ? new Conv2d(p.at("quant_conv"), 2 * latentChannels, 2 * latentChannels, { kernel: 1 }) : undefined;
     this.#postQuantConv = config.postQuantConv ? new Conv2d(p.at("post_quant_conv"), latentChannels, latentChannels, { kernel: 1 }) : undefined;
-  }
-
-  /** The present name of a checkpoint key of any age. */
-  renameKey(key: string): string {
-    return formerNames.reduce((name, [pattern, replacement]) => name.replace(pattern, replacement), key);
   }
 
   /** Pixels a latent position covers on each side. */
