@@ -1,0 +1,56 @@
+/** Sizes of products: batch, rows, inner length, columns. Size 1, primes, tails of every tile, no multiple of 4. */
+export const matmulCases: readonly (readonly [batches: number, M: number, K: number, N: number])[] = [
+  [1, 1, 1, 1],
+  [3, 5, 7, 3],
+  [2, 17, 13, 36],
+  [1, 4, 9, 40],
+  [1, 9, 33, 130],
+  [2, 67, 19, 12],
+  [1, 129, 77, 64],
+];
+
+/** A convolution's sizes. `padding` is top, left, bottom, right. */
+export interface ConvCase {
+  batches: number;
+  height: number;
+  width: number;
+  c1: number;
+  c2: number;
+  cOut: number;
+  kernel: readonly [number, number];
+  stride: 1 | 2;
+  padding: readonly [number, number, number, number];
+  upsample: boolean;
+}
+
+const convCase = (sizes: Partial<ConvCase>): ConvCase => ({
+  batches: 1,
+  height: 5,
+  width: 7,
+  c1: 8,
+  c2: 0,
+  cOut: 8,
+  kernel: [3, 3],
+  stride: 1,
+  padding: [1, 1, 1, 1],
+  upsample: false,
+  ...sizes,
+});
+
+/** Kernel sizes, strides, paddings, channel counts that fit no tile, two inputs, upsampling; batches of one and more. */
+export const convCases: readonly ConvCase[] = [
+  convCase({ height: 1, width: 1, c1: 1, cOut: 1 }),
+  convCase({ batches: 3, c1: 4, cOut: 36 }),
+  convCase({ batches: 2, c1: 3, cOut: 3 }),
+  convCase({ height: 9, width: 11, c1: 17, cOut: 5 }),
+  convCase({ height: 8, width: 6, stride: 2, padding: [0, 0, 1, 1] }),
+  convCase({ batches: 2, height: 7, stride: 2 }),
+  convCase({ c1: 5, c2: 6, cOut: 12 }),
+  convCase({ batches: 2, c1: 16, c2: 8, cOut: 64 }),
+  convCase({ height: 4, width: 3, cOut: 12, upsample: true }),
+  convCase({ height: 3, width: 4, c1: 3, c2: 2, upsample: true, stride: 2 }),
+  convCase({ height: 9, width: 8, c1: 3, kernel: [7, 7], padding: [3, 3, 3, 3] }),
+  convCase({ kernel: [1, 1], padding: [0, 0, 0, 0], cOut: 20 }),
+  convCase({ kernel: [1, 1], padding: [0, 0, 0, 0], c1: 12, c2: 7 }),
+  convCase({ kernel: [2, 3], padding: [0, 2, 1, 0], c1: 9 }),
+];
