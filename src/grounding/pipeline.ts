@@ -1,6 +1,6 @@
 import type { Film } from "../data/film.ts";
 import type { LatentDiffusion } from "../models/ldm.ts";
-import { withBatch } from "./batch.ts";
+import { mostItems, withBatch } from "./batch.ts";
 import { encodeImages } from "./encode_images.ts";
 import { finalMaps } from "./final_maps.ts";
 import { SeededNoise } from "./noise.ts";
@@ -71,8 +71,9 @@ export class GroundingPipeline {
       if (moments) owned.push(moments.mean, moments.logvar);
 
       // 3. The pass whose attention makes the map, and the one that makes the text bias
-      const run = await withBatch(gpu, settings.batch, side, (batch) =>
-        runPasses({ ldm, settings, options, phrases, targets, texts, noise, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.#store }),
+      const request = { wanted: settings.batch, latentSide: side, items: mostItems(settings, requests.length) };
+      const run = await withBatch(gpu, request, (batch, watching = options) =>
+        runPasses({ ldm, settings, options: watching, phrases, targets, texts, noise, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.#store }),
       );
       owned.push(run.result);
 
