@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { InputError } from "../errors.ts";
 import { writeSafetensors, type ByteSink, type TensorOutput } from "./safetensors_writer.ts";
@@ -10,7 +10,7 @@ import { writeSafetensors, type ByteSink, type TensorOutput } from "./safetensor
  */
 export async function writeFileAtomically(path: string, write: (sink: ByteSink) => Promise<void>): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
-  await onDisk(path, mkdir(dirname(path), { recursive: true }));
+  await makeFolders(dirname(path));
   const handle = await onDisk(path, open(temporary, "w"));
   try {
     await write({
@@ -33,6 +33,25 @@ export async function writeFileAtomically(path: string, write: (sink: ByteSink) 
 /** Writes a safetensors file; see `writeSafetensors` and `writeFileAtomically`. */
 export async function writeSafetensorsFile(path: string, tensors: Iterable<TensorOutput>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
   await writeFileAtomically(path, (sink) => writeSafetensors(sink, tensors, metadata));
+}
+
+/**
+ * Makes a folder with its parents. Returns those that it made, the outermost first. (mkdir with `recursive` never comes
+ * back from a file system that refuses new folders with ENOENT, such as /proc.)
+ * @throws InputError where it cannot be made
+ */
+export async function makeFolders(path: string): Promise<string[]> {
+  const failure = await mkdir(path).then(() => undefined, (error: NodeJS.ErrnoException) => error);
+  if (!failure) return [path];
+  if (failure.code === "ENOENT" && dirname(path) !== path) {
+    const made = await makeFolders(dirname(path));
+    await onDisk(path, mkdir(path));
+    return [...made, path];
+  }
+  const isFolder = await stat(path).then((stats) => stats.isDirectory(), () => false);
+  if (isFolder) return [];
+  if (failure.code === "EEXIST") throw new InputError(path, "is a file, not a folder; choose another place", { cause: failure });
+  return onDisk(path, Promise.reject(failure));
 }
 
 /** Renames a file whose contents are on the disk, and puts the new name there too. @throws InputError where it cannot */

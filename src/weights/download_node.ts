@@ -1,9 +1,9 @@
 import { createHash, type Hash } from "node:crypto";
-import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
+import { open, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { WeightsError } from "../errors.ts";
-import { onDisk, renameDurably } from "./atomic_file_node.ts";
+import { makeFolders, onDisk, renameDurably } from "./atomic_file_node.ts";
 import { bodyChunks, contentRange, endsAt, isTransient, rangeHeader } from "./http_range.ts";
 import { networkReason } from "./http_source.ts";
 import { hubStatusFact, sha256Of } from "./hub.ts";
@@ -47,7 +47,7 @@ interface Part {
  * @throws WeightsError where the server does not deliver it, InputError where it cannot be written, the signal's reason
  */
 export async function downloadFile(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-  await onDisk(path, mkdir(dirname(path), { recursive: true }));
+  await makeFolders(dirname(path));
   const part = await openPart(`${path}.part`, options);
   try {
     await receiveAll(url, part, options);
