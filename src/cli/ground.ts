@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { InputError } from "../errors.ts";
 import { defaultSettings } from "../grounding/options.ts";
 import { savingsRows } from "../report/savings_rows.ts";
-import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { createCommand, exitCodes, interruptSignal, log, printJson } from "./command.ts";
 import type { FilmTask } from "./film_tasks.ts";
 import { readFilmsFile } from "./films_file.ts";
 import { type GroundCommandOptions, addMethodOptions, addRunOptions, checkedSettings } from "./ground_options.ts";
@@ -12,11 +12,12 @@ import { type FinishedResult, type GroundRun, groundFilms } from "./ground_run.t
 /** `ground IMAGE… --phrase TEXT…`. */
 export function groundCommand(): Command {
   const command = createCommand("ground", "maps, masks, boxes and pictures of where each phrase points", "ground film.png --phrase \"left pleural effusion\" \"cardiomegaly\"");
-  command.argument("<image...>", "PNG, JPEG or DICOM files");
+  command.argument("[image...]", "PNG, JPEG or DICOM files");
   return addRunOptions(addMethodOptions(command), defaultSettings).action(ground);
 }
 
 async function ground(images: readonly string[], options: GroundCommandOptions): Promise<void> {
+  if (images.length === 0) throw new InputError("IMAGE", "no image is named; put the images before --phrase, which takes all that follows");
   const settings = checkedSettings(options);
   const tasks = await tasksOf(images, options);
   const signal = interruptSignal();
@@ -53,10 +54,10 @@ export function runObject({ results, timings, ...run }: GroundRun): object {
   return { ...run, timings, results: results.map(({ folder, path, record }) => ({ folder, path, ...record })) };
 }
 
-/** Ends a command whose run was interrupted or left films out with the error that says so. */
+/** Ends a command: with the interruption, where there was one, or the exit code for films that were left out. */
 export function finish({ interrupted, failures, results }: GroundRun, signal: AbortSignal): void {
   if (interrupted) signal.throwIfAborted();
   if (failures.length === 0) return;
-  const rest = results.length > 0 ? "; the results of the others are kept" : "";
-  throw new InputError("ground", `${failures.length} image${failures.length === 1 ? "" : "s"} could not be used, see above${rest}`);
+  if (results.length > 0) log(`attnscope: ${failures.length} image${failures.length === 1 ? "" : "s"} could not be used; the results of the others are kept`);
+  process.exitCode = exitCodes.badInput;
 }

@@ -6,13 +6,13 @@ import type { GroundResult } from "../grounding/result.ts";
 import type { Cost } from "../grounding/savings.ts";
 import type { ReportEntry } from "../report/card.ts";
 import { reportHtml } from "../report/report.ts";
-import { resultRecord } from "../report/result_record.ts";
+import { phraseNote, resultRecord } from "../report/result_record.ts";
 import { phraseSlug } from "../text/phrase_slug.ts";
 import { log } from "./command.ts";
 import { EvaluationCount } from "./evaluation_count.ts";
 import { type FilmFailure, type FilmTask, type FilmWork, readFilms } from "./film_tasks.ts";
 import type { RunOptions } from "./ground_options.ts";
-import { type Session, openSession } from "./ground_session.ts";
+import { type Session, openSession, withMemoryAdvice } from "./ground_session.ts";
 import { type CallItem, gatherCalls } from "./ground_work.ts";
 import { isOfItsKind } from "./model_card.ts";
 import { type OutputFolder, openOutputFolder } from "./output_folder.ts";
@@ -67,19 +67,21 @@ export async function groundFilms(plan: RunPlan): Promise<GroundRun> {
       log(`attnscope: ${failure.error}`);
     });
     const first = await films.next(); // without a good film there is no need to load the model
-    if (!first.done) await groundAll(prepended(first.value, films), plan, output, run);
+    if (!first.done) await withMemoryAdvice(options, () => groundAll(prepended(first.value, films), plan, output, run));
   } catch (error) {
     if (!signal.aborted) throw error;
     run.interrupted = true;
   } finally {
     run.seconds = (performance.now() - started) / 1000;
-    if (run.results.length > 0) {
-      run.report = join(options.out, "report.html");
-      await writeText(run.report, reportHtml(run));
-    }
-    await output.close();
+    await writeReport(run).finally(() => output.close());
   }
   return run;
+}
+
+async function writeReport(run: GroundRun): Promise<void> {
+  if (run.results.length === 0) return;
+  run.report = join(run.out, "report.html");
+  await writeText(run.report, reportHtml(run));
 }
 
 function emptyRun(out: string): GroundRun {
@@ -125,9 +127,13 @@ async function groundAll(films: AsyncIterable<FilmWork>, plan: RunPlan, output: 
 /** Fails on phrases that cannot be used, before any work; says what was cut or not found in the others. */
 async function explainPhrases({ tasks, settings }: RunPlan, { ldm }: GroundingPipeline): Promise<void> {
   for (const phrase of new Set(tasks.flatMap(({ phrases }) => phrases))) {
-    const { choice } = await preparePhrase(ldm, phrase, settings);
-    if (choice.note) log(`note: ${JSON.stringify(phrase)}: ${choice.note}`);
+    const note = phraseNote(await preparePhrase(ldm, phrase, settings));
+    if (note) log(`note: ${JSON.stringify(shortened(phrase))}: ${note}`);
   }
+}
+
+function shortened(phrase: string): string {
+  return phrase.length > 60 ? `${phrase.slice(0, 60)}…` : phrase;
 }
 
 /** One call of the pipeline, watched. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { InputError, OutOfMemoryError } from "../errors.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import { DiskBiasStore } from "../grounding/bias_store_node.ts";
 import type { GroundingPipeline } from "../grounding/pipeline.ts";
@@ -40,6 +41,20 @@ export async function openSession(options: RunOptions, signal: AbortSignal): Pro
     throw error;
   } finally {
     loading.stop();
+  }
+}
+
+/**
+ * Does work of a session; where it needs more memory than it may take, the error says what to do.
+ * @throws InputError where the limit is the user's own, else OutOfMemoryError
+ */
+export async function withMemoryAdvice<T>({ memoryBudget, dtype }: RunOptions, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof OutOfMemoryError) || memoryBudget === undefined) throw error;
+    const smaller = dtype === "f16" ? "" : ", or use --dtype f16";
+    throw new InputError("--memory-budget", `${memoryBudget} MiB do not hold the model and one film: ${error.message}; allow more${smaller}`, { cause: error });
   }
 }
 

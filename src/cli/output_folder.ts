@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { InputError } from "../errors.ts";
-import { onDisk } from "../weights/atomic_file_node.ts";
+import { makeFolders, onDisk } from "../weights/atomic_file_node.ts";
 
 /** What makes two results the same one: it may be replaced by a new run. */
 export interface ResultIdentity {
@@ -28,7 +28,7 @@ export const resultFiles = ["overlay.png", "heat.png", "mask.png", "map.npy", "w
 /** Makes the folder, or finds out at once that it cannot be written. @throws InputError */
 export async function openOutputFolder(location: string): Promise<OutputFolder> {
   const path = resolve(location);
-  const firstMade = await onDisk(path, mkdir(path, { recursive: true }));
+  const made = await makeFolders(path);
   const scratch = await onDisk(path, mkdtemp(join(path, ".attnscope-")));
   // Also where the process is told to end at once.
   const removeScratch = () => rmSync(scratch, { recursive: true, force: true });
@@ -49,7 +49,8 @@ export async function openOutputFolder(location: string): Promise<OutputFolder> 
     async close() {
       process.off("exit", removeScratch);
       await rm(scratch, { recursive: true, force: true });
-      if (firstMade) await removeEmpty(path, firstMade);
+      // The innermost first: one that holds anything stays, and so do those around it.
+      for (const folder of made.reverse()) await rmdir(folder).catch(() => undefined);
     },
   };
 }
@@ -78,12 +79,4 @@ async function moveInto(fresh: string, target: string, scratch: string): Promise
   });
   await onDisk(target, rename(fresh, target));
   await rm(replaced, { recursive: true, force: true });
-}
-
-/** Removes a folder and its parents up to the one that was made first, as far as they are empty. */
-async function removeEmpty(path: string, firstMade: string): Promise<void> {
-  for (let folder = path; ; folder = dirname(folder)) {
-    const removed = await rmdir(folder).then(() => true, () => false);
-    if (!removed || folder === firstMade) return;
-  }
 }

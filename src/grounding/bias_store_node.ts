@@ -100,7 +100,7 @@ function parse(file: Uint8Array): Float32Array | undefined {
   const bytes = file.subarray(digestBytes);
   if (bytes.byteLength === 0 || bytes.byteLength % 4 !== 0) return undefined;
   if (!digest(bytes).equals(file.subarray(0, digestBytes))) return undefined;
-  return new Float32Array(bytes.slice().buffer);
+  return new Float32Array(new Uint8Array(bytes).buffer); // a copy: the file's bytes need not start at a multiple of 4
 }
 
 function digest(bytes: Uint8Array): Buffer {

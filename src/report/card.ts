@@ -80,7 +80,7 @@ function facts({ s, argmax, reference, boxes, map }: ResultRecord): Html[] {
   const covered = boxes.reduce((sum, { area }) => sum + area, 0) / map.imageSize ** 2;
   return [
     html`<div><dt>peak</dt><dd>${peak}${verdict}</dd></div>`,
-    ...(s === undefined ? [] : [html`<div><dt>s</dt><dd>${s.toFixed(3)}</dd></div>`]),
+    ...(s === undefined ? [] : [html`<div title="similarity of image bias and text bias: how far they are merged"><dt>s</dt><dd>${s.toFixed(3)}</dd></div>`]),
     html`<div><dt>mask</dt><dd>${(100 * covered).toFixed(0)} % of the image</dd></div>`,
   ];
 }

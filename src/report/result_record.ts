@@ -3,6 +3,7 @@ import { type Point, argmax, resizeBilinear } from "../grounding/maps.ts";
 import type { Mixture } from "../grounding/mask.ts";
 import { inBoxes } from "../grounding/metrics.ts";
 import type { GroundSettings } from "../grounding/options.ts";
+import type { PreparedPhrase } from "../grounding/phrases.ts";
 import type { Box } from "../grounding/regions.ts";
 import type { GroundResult } from "../grounding/result.ts";
 import type { Cost } from "../grounding/savings.ts";
@@ -21,7 +22,7 @@ export interface ResultRecord {
   driver: string;
   dtype: string;
   phrase: string;
-  /** What was cut from the phrase, or which filter found nothing in it. */
+  /** What was cut from the phrase, what is unknown in it, or which filter found nothing. */
   note?: string;
   /** What the reader must know of the whole result. */
   warnings: readonly string[];
@@ -93,7 +94,7 @@ export function resultRecord(result: GroundResult, context: RecordContext): Resu
     driver: ldm.gpu.adapter.description,
     dtype: ldm.dtype,
     phrase: phrase.phrase,
-    note: choice.note,
+    note: phraseNote(phrase),
     warnings: context.warnings,
     tokens: encoding.tokens.slice(1, encoding.endIndex).map((token, i) => ({ position: i + 1, token, weight: choice.weights[i + 1] })),
     words: choice.words.map(({ text, pieces, kept, why }) => ({ text, tokens: pieces, kept, why })),
@@ -120,6 +121,17 @@ export function resultRecord(result: GroundResult, context: RecordContext): Resu
     },
   };
 }
+
+/** What the reader of a map must know of its phrase. */
+export function phraseNote({ choice, encoding }: PreparedPhrase): string | undefined {
+  const isUnknown = (position: number) => unknownTokens.includes(encoding.tokens[position]);
+  const unknown = choice.words.filter(({ pieces }) => pieces.some(isUnknown)).map(({ text }) => JSON.stringify(text));
+  const notes = [choice.note, unknown.length > 0 && `the model does not know ${[...new Set(unknown)].join(", ")}`];
+  return notes.filter(Boolean).join("; ") || undefined;
+}
+
+/** How vocabularies write a word that they lack. */
+const unknownTokens = ["[UNK]", "<unk>"];
 
 /** The centre of the pixel where the map, scaled to the model's image, is greatest (the paper's Top-1). */
 function peakOnFilm({ film, map, side, imageSize }: GroundResult): Point {
