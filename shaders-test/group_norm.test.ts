@@ -4,45 +4,13 @@ import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Float } from "../src/ops/check.ts";
 import { type GroupNormVariant, groupNorm, planGroupNorm } from "../src/ops/norm.ts";
-import { type GroupNormCase, groupNormCases } from "./norm_cases.ts";
+import { type GroupNormCase, groupNormCases, joinedInputs } from "./norm_cases.ts";
+import { groupNormReference } from "./norm_reference.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
 const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const eps = 1e-5;
-
-/** Input channels of a case side by side, [B, S, C], as the reference reads them. */
-function joined(x: Float32Array, skip: Float32Array, { c1, c2 }: GroupNormCase): Float32Array {
-  const channels = c1 + c2;
-  const at = (position: number, c: number) => (c < c1 ? x[position * c1 + c] : skip[position * c2 + c - c1]);
-  return Float32Array.from({ length: x.length + skip.length }, (_, i) => at(Math.floor(i / channels), i % channels));
-}
-
-/** torch.nn.GroupNorm over [B, S, C], then SiLU where `silu`, in plain loops. */
-function groupNormReference(x: Float32Array, weight: Float32Array, bias: Float32Array, shape: GroupNormCase, silu: boolean, round: Round): Float64Array {
-  const { batches, positions, groups } = shape;
-  const channels = weight.length;
-  const width = channels / groups;
-  const y = new Float64Array(x.length);
-  for (let b = 0; b < batches; b++) {
-    for (let g = 0; g < groups; g++) {
-      const members: number[] = [];
-      for (let s = 0; s < positions; s++) for (let k = 0; k < width; k++) members.push((b * positions + s) * channels + g * width + k);
-      let sum = 0;
-      for (const i of members) sum = round(sum + x[i]);
-      const mean = round(sum / members.length);
-      let squares = 0;
-      for (const i of members) squares = round(squares + round(round(x[i] - mean) ** 2));
-      const scale = round(1 / Math.sqrt(round(round(squares / members.length) + eps)));
-      for (const i of members) {
-        const c = i % channels;
-        const normalised = round(round(round(round(x[i] - mean) * scale) * weight[c]) + bias[c]);
-        y[i] = silu ? round(normalised / round(1 + round(Math.exp(-normalised)))) : normalised;
-      }
-    }
-  }
-  return y;
-}
 
 interface CheckOptions {
   variant?: GroupNormVariant;
@@ -66,10 +34,10 @@ async function runCase(on: Gpu, shape: GroupNormCase, { variant, silu, dtype, me
     return [groupNorm(x, { ...vectors, groups, eps, silu, skip, variant }), x, skip];
   });
   assert.deepEqual(y.shape, [batches, positions, c1 + c2]);
-  const input = joined(await x.read(), skip ? await skip.read() : new Float32Array(0), shape);
+  const input = joinedInputs(await x.read(), skip ? await skip.read() : new Float32Array(0), shape);
   const actual = await y.read();
   for (const tensor of [y, x, skip]) tensor?.free();
-  return { actual, reference: (round: Round) => groupNormReference(input, weight, bias, shape, silu, round) };
+  return { actual, reference: (round: Round) => groupNormReference(input, weight, bias, shape, eps, silu, round) };
 }
 
 async function checkCase(on: Gpu, shape: GroupNormCase, options: CheckOptions): Promise<void> {

@@ -4,27 +4,10 @@ import { ShapeError } from "../src/errors.ts";
 import { layerNormNaive, layerNormSubgroup } from "../src/generated/kernels.ts";
 import { layerNorm, planLayerNorm } from "../src/ops/norm.ts";
 import { layerNormCases } from "./norm_cases.ts";
-import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
+import { layerNormReference } from "./norm_reference.ts";
+import { assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
-
-/** torch.nn.LayerNorm over the last dimension, in plain loops. */
-function layerNormReference(x: Float32Array, weight: Float32Array, bias: Float32Array, eps: number, round: Round): Float64Array {
-  const channels = weight.length;
-  const y = new Float64Array(x.length);
-  for (let base = 0; base < x.length; base += channels) {
-    let sum = 0;
-    for (let c = 0; c < channels; c++) sum = round(sum + x[base + c]);
-    const mean = round(sum / channels);
-    let squares = 0;
-    for (let c = 0; c < channels; c++) squares = round(squares + round(round(x[base + c] - mean) ** 2));
-    const scale = round(1 / Math.sqrt(round(round(squares / channels) + eps)));
-    for (let c = 0; c < channels; c++) {
-      y[base + c] = round(round(round(round(x[base + c] - mean) * scale) * weight[c]) + bias[c]);
-    }
-  }
-  return y;
-}
 
 for (const dtype of testDtypes(gpu)) {
   for (const [rows, channels] of layerNormCases) {

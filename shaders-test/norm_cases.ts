@@ -23,6 +23,13 @@ export interface GroupNormCase {
   groups: number;
 }
 
+/** The input channels of a case side by side: [B, S, C]. */
+export function joinedInputs(x: Float32Array, skip: Float32Array, { c1, c2 }: GroupNormCase): Float32Array {
+  const channels = c1 + c2;
+  const at = (position: number, c: number) => (c < c1 ? x[position * c1 + c] : skip[position * c2 + c - c1]);
+  return Float32Array.from({ length: x.length + skip.length }, (_, i) => at(Math.floor(i / channels), i % channels));
+}
+
 /** Size 1, groups that straddle quads and the two inputs, tails of chunks, widths that are no multiple of 4, a folded grid. */
 export const groupNormCases: readonly GroupNormCase[] = [
   { batches: 1, positions: 1, c1: 4, c2: 0, groups: 1 },

@@ -4,6 +4,7 @@
 //
 // x      [B, S, C1], skip [B, S, C2], y [B, S, C] with C = C1 + C2, storage type T
 // weight [C], bias [C] storage type W
+// statistics [B, G, 2] f32: mean and 1 / sqrt(var + eps) of every group, where SAVE_STATISTICS
 // One invocation a (batch, group), sums in f32 around the first value, mean before centred squares: the second opinion
 // for group_norm_*.wgsl.
 //! include lib/fold.wgsl
@@ -12,6 +13,7 @@
 //! alias W
 override WORKGROUP: u32 = 64;
 override SILU: bool = false;
+override SAVE_STATISTICS: bool = false;
 
 struct Params {
   batches: u32,
@@ -28,6 +30,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> weight: array<W>;
 @group(0) @binding(4) var<storage, read> bias: array<W>;
 @group(0) @binding(5) var<storage, read_write> y: array<T>;
+@group(0) @binding(6) var<storage, read_write> statistics: array<vec2<f32>>;
 
 // `position` counts over batch and space.
 fn input(position: u32, c: u32) -> f32 {
@@ -74,5 +77,8 @@ fn main(
       let normalised = (input(position, c) - mean) * scale * f32(weight[c]) + f32(bias[c]);
       y[position * C + c] = T(select(normalised, silu(normalised), SILU));
     }
+  }
+  if (SAVE_STATISTICS) {
+    statistics[index] = vec2(mean, scale);
   }
 }

@@ -3,6 +3,7 @@
 //
 // x, y   [R, C] storage type T
 // weight [C], bias [C] storage type W
+// statistics [R, 2] f32: mean and 1 / sqrt(var + eps) of every row, where SAVE_STATISTICS
 // One workgroup a row at a time; each invocation strides over the channels. Mean first, then the centred squares: no
 // cancellation. Accumulators f32; workgroup memory 4 * WORKGROUP bytes.
 //! include lib/fold.wgsl
@@ -10,6 +11,7 @@
 //! alias T
 //! alias W
 override WORKGROUP: u32 = 64;
+override SAVE_STATISTICS: bool = false;
 
 struct Params {
   rows: u32,
@@ -22,6 +24,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weight: array<W>;
 @group(0) @binding(3) var<storage, read> bias: array<W>;
 @group(0) @binding(4) var<storage, read_write> y: array<T>;
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -46,6 +49,9 @@ fn main(
     let scale = inverseSqrt(workgroup_sum(squares, local) / f32(C) + params.eps);
     for (var c = local; c < C; c += WORKGROUP) {
       y[base + c] = T((f32(x[base + c]) - mean) * scale * f32(weight[c]) + f32(bias[c]));
+    }
+    if (SAVE_STATISTICS && local == 0u) {
+      statistics[row] = vec2(mean, scale);
     }
   }
 }

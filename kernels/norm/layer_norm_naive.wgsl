@@ -3,11 +3,13 @@
 //
 // x, y   [R, C] storage type T
 // weight [C], bias [C] storage type W
+// statistics [R, 2] f32: mean and 1 / sqrt(var + eps) of every row, where SAVE_STATISTICS
 // One invocation a row, sums in f32: the second opinion for layer_norm.wgsl.
 //! include lib/fold.wgsl
 //! alias T
 //! alias W
 override WORKGROUP: u32 = 64;
+override SAVE_STATISTICS: bool = false;
 
 struct Params {
   rows: u32,
@@ -20,6 +22,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weight: array<W>;
 @group(0) @binding(3) var<storage, read> bias: array<W>;
 @group(0) @binding(4) var<storage, read_write> y: array<T>;
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -46,5 +49,8 @@ fn main(
   let scale = inverseSqrt(squares / f32(C) + params.eps);
   for (var c = 0u; c < C; c++) {
     y[base + c] = T((f32(x[base + c]) - mean) * scale * f32(weight[c]) + f32(bias[c]));
+  }
+  if (SAVE_STATISTICS) {
+    statistics[row] = vec2(mean, scale);
   }
 }

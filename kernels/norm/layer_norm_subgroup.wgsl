@@ -3,6 +3,7 @@
 //
 // x, y   [R, C] storage type T
 // weight [C], bias [C] storage type W; C is a multiple of 4
+// statistics [R, 2] f32: mean and 1 / sqrt(var + eps) of every row, where SAVE_STATISTICS
 // One subgroup of any size a row at a time, its lanes stride over quads of channels. Mean first, then the centred
 // squares: no cancellation. Accumulators f32; no workgroup memory. Needs the feature subgroups.
 enable subgroups;
@@ -10,6 +11,7 @@ enable subgroups;
 //! alias T
 //! alias W
 override WORKGROUP: u32 = 64;
+override SAVE_STATISTICS: bool = false;
 
 struct Params {
   rows: u32,
@@ -22,6 +24,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weight: array<W4>;
 @group(0) @binding(3) var<storage, read> bias: array<W4>;
 @group(0) @binding(4) var<storage, read_write> y: array<T4>;
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -51,6 +54,9 @@ fn main(
     for (var quad = lane; quad < quads; quad += lanes) {
       let normalised = (vec4<f32>(x[base + quad]) - mean) * scale;
       y[base + quad] = T4(normalised * vec4<f32>(weight[quad]) + vec4<f32>(bias[quad]));
+    }
+    if (SAVE_STATISTICS && lane == 0u) {
+      statistics[row] = vec2(mean, scale);
     }
   }
 }

@@ -3,7 +3,7 @@
 // x, dy, dx [count] storage type T
 // Each invocation strides over the elements; arithmetic in f32.
 //! include lib/fold.wgsl
-//! include lib/activations.wgsl
+//! include lib/silu_slope.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 
@@ -24,8 +24,6 @@ fn main(
 ) {
   let step = workgroup_count(workgroups) * WORKGROUP;
   for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
-    let value = f32(x[i]);
-    let s = sigmoid(value);
-    dx[i] = T(f32(dy[i]) * s * (1.0 + value * (1.0 - s)));
+    dx[i] = T(f32(dy[i]) * silu_slope(f32(x[i])));
   }
 }

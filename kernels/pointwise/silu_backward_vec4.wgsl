@@ -3,6 +3,7 @@
 // x, dy, dx [4 * count] storage type T
 // Each invocation strides over quads of elements; arithmetic in f32.
 //! include lib/fold.wgsl
+//! include lib/silu_slope.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 
@@ -23,8 +24,6 @@ fn main(
 ) {
   let step = workgroup_count(workgroups) * WORKGROUP;
   for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
-    let value = vec4<f32>(x[i]);
-    let s = 1.0 / (1.0 + exp(min(-value, vec4(80.0)))); // the bound keeps exp finite
-    dx[i] = T4(vec4<f32>(dy[i]) * s * (1.0 + value * (1.0 - s)));
+    dx[i] = T4(vec4<f32>(dy[i]) * silu_slope4(vec4<f32>(x[i])));
   }
 }

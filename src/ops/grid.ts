@@ -44,3 +44,16 @@ export function planRows(rows: number, columns: number, device: DeviceFacts, var
   const rowsAWorkgroup = { subgroup: 2, workgroup: 1, naive: 64 }[chosen];
   return { variant: chosen, grid: chosen === "naive" ? Math.ceil(rows / 64) : strideGrid(rows, rowsAWorkgroup, device.software) };
 }
+
+/**
+ * Rows that one invocation takes of `work` rows times columns: few long loops where one core does the work of many
+ * lanes; elsewhere 16,384 invocations or more, if there are.
+ */
+export function sumChunk(work: number, software: boolean): number {
+  return software ? 64 : Math.max(1, Math.min(64, Math.floor(work / 16_384)));
+}
+
+/** The same for a kernel that only maps values: shorter loops, 65,536 invocations or more. */
+export function mapChunk(work: number, software: boolean): number {
+  return software ? 64 : Math.max(1, Math.min(16, Math.floor(work / 65_536)));
+}

@@ -8,9 +8,11 @@ import {
   layerNormNaive,
   layerNormSubgroup,
 } from "../generated/kernels.ts";
+import { differentiable, wantsGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { type DeviceFacts, type RowVariant, deviceFacts, planRows } from "./grid.ts";
+import { type DeviceFacts, type RowVariant, deviceFacts, mapChunk, planRows, sumChunk } from "./grid.ts";
+import { groupNormBackward, layerNormBackward } from "./norm_backward.ts";
 
 // --- layer norm ----------------------------------------------------------------------------------------------------
 
@@ -43,14 +45,20 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
   const rows = x.size / channels;
   const { kernel, ...plan } = planLayerNorm(rows, channels, deviceFacts(x.gpu), variant);
   const y = x.gpu.empty(x.shape, x.dtype);
+  const statistics = wantsGradient(x, weight, bias) ? x.gpu.empty([rows, 2]) : undefined;
   x.gpu.run(kernel, {
     ...plan,
-    bindings: { x, weight, bias, y },
+    bindings: { x, weight, bias, y, statistics },
     params: { rows, channels, eps },
+    overrides: { SAVE_STATISTICS: statistics !== undefined },
     prelude: { T: floatOf("layerNorm", x), W: floatOf("layerNorm", weight) },
     bytes: bytesOf(x, weight, bias, y),
   });
-  return y;
+  return differentiable(y, {
+    inputs: { x, weight, bias },
+    saved: { x, weight, statistics },
+    backward: (dy, saved, wants) => layerNormBackward(dy, { ...saved, statistics: saved.statistics as Tensor }, wants, { variant }),
+  });
 }
 
 // --- group norm ----------------------------------------------------------------------------------------------------
@@ -87,14 +95,11 @@ interface GroupNormShape {
 export function planGroupNorm(shape: GroupNormShape, device: DeviceFacts, variant?: GroupNormVariant) {
   const { batches, positions, c1, c2 } = shape;
   const fastest = c1 % 4 !== 0 || c2 % 4 !== 0 ? "naive" : device.software ? "serial" : "workgroup";
-  const chosen = variant ?? fastest;
-  // Few long loops where one core does the work of many lanes; elsewhere 16,384 invocations or more, if there are.
   const quads = (batches * positions * (c1 + c2)) / 4;
-  const share = (invocations: number, most: number) => Math.max(1, Math.min(most, Math.floor(quads / invocations)));
   return {
-    variant: chosen,
-    partialChunk: chosen === "serial" ? 64 : share(16_384, 64),
-    applyChunk: chosen === "serial" ? 64 : share(65_536, 16),
+    variant: variant ?? fastest,
+    partialChunk: sumChunk(quads, device.software),
+    applyChunk: mapChunk(quads, device.software),
   };
 }
 
@@ -103,7 +108,7 @@ export function planGroupNorm(shape: GroupNormShape, device: DeviceFacts, varian
  * -> the same with C = C1 + C2 channels.
  */
 export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
-  const { weight, bias, groups, skip } = options;
+  const { weight, bias, groups, skip, silu = false } = options;
   check(x.shape.length >= 3, "groupNorm", `takes [B, H, W, C] or [B, N, C], got [${x.shape}]`, x);
   const outer = x.shape.slice(0, -1);
   const c1 = x.shape[x.shape.length - 1];
@@ -116,22 +121,29 @@ export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
   const [batches] = x.shape;
   const shape = { batches, positions: x.size / c1 / batches, c1, c2, groups };
   const plan = planGroupNorm(shape, deviceFacts(x.gpu), options.variant);
+  const naive = plan.variant === "naive";
+  check(naive || (c1 % 4 === 0 && c2 % 4 === 0), "groupNorm", `C1=${c1} and C2=${c2} are not multiples of 4, which the variant ${plan.variant} needs`, x);
   const y = x.gpu.empty([...outer, channels], x.dtype);
-  if (plan.variant === "naive") {
-    runGroupNormNaive(x, y, shape, options);
-    return y;
-  }
-  check(c1 % 4 === 0 && c2 % 4 === 0, "groupNorm", `C1=${c1} and C2=${c2} are not multiples of 4, which the variant ${plan.variant} needs`, x);
-  x.gpu.scope("group_norm", () => {
-    const statistics = groupStatistics(x, shape, options, plan.variant === "serial", plan.partialChunk);
-    applyGroupNorm(x, y, 0, statistics, options, plan.applyChunk);
-    if (skip) applyGroupNorm(skip, y, c1, statistics, options, plan.applyChunk);
+  const saves = wantsGradient(x, skip, weight, bias);
+  return x.gpu.scope("group_norm", () => {
+    const statistics = saves || !naive ? x.gpu.empty([batches, groups, 2]) : undefined;
+    if (statistics && !naive) {
+      groupStatistics(x, shape, options, plan.variant === "serial", plan.partialChunk, statistics);
+      applyGroupNorm(x, y, 0, statistics, options, plan.applyChunk);
+      if (skip) applyGroupNorm(skip, y, c1, statistics, options, plan.applyChunk);
+    } else {
+      runGroupNormNaive(x, y, shape, options, statistics);
+    }
+    return differentiable(y, {
+      inputs: { x, skip, weight, bias },
+      saved: { x, skip, weight, bias, statistics },
+      backward: (dy, saved, wants) => groupNormBackward(dy, { ...saved, statistics: saved.statistics as Tensor }, wants, { silu, naive }),
+    });
   });
-  return y;
 }
 
-/** Mean and 1 / sqrt(var + eps) of every group: f32 [B, G, 2]. */
-function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOptions, serial: boolean, chunk: number): Tensor {
+/** Writes mean and 1 / sqrt(var + eps) of every group: f32 [B, G, 2]. */
+function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOptions, serial: boolean, chunk: number, statistics: Tensor): void {
   const { batches, positions, c1, c2, groups } = shape;
   const { gpu } = x;
   const channels = c1 + c2;
@@ -151,7 +163,6 @@ function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOpt
   };
   partial(x, c1, 0);
   if (options.skip) partial(options.skip, c2, c1);
-  const statistics = gpu.empty([batches, groups, 2]);
   const count = batches * groups;
   const kernel = serial ? groupNormCombineSerial : groupNormCombine;
   gpu.run(kernel, {
@@ -161,7 +172,6 @@ function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOpt
     grid: serial ? Math.ceil(count / 8) : count,
     bytes: bytesOf(mean, squares, statistics),
   });
-  return statistics;
 }
 
 function applyGroupNorm(x: Tensor, y: Tensor, firstChannel: number, statistics: Tensor, options: GroupNormOptions, chunk: number): void {
@@ -182,15 +192,15 @@ function applyGroupNorm(x: Tensor, y: Tensor, firstChannel: number, statistics: 
   });
 }
 
-function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options: GroupNormOptions): void {
+function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options: GroupNormOptions, statistics: Tensor | undefined): void {
   const { weight, bias, eps, silu = false, skip } = options;
   x.gpu.run(groupNormNaive, {
-    bindings: { x, skip, weight, bias, y },
+    bindings: { x, skip, weight, bias, y, statistics },
     params: { ...shape, eps },
-    overrides: { SILU: silu },
+    overrides: { SILU: silu, SAVE_STATISTICS: statistics !== undefined },
     prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
     grid: Math.ceil((shape.batches * shape.groups) / 64),
     flops: 8 * y.size,
-    bytes: bytesOf(x, skip, weight, bias, y),
+    bytes: bytesOf(x, skip, weight, bias, y, statistics),
   });
 }
