@@ -1,6 +1,7 @@
-import { softmax as softmaxWorkgroup, softmaxNaive, softmaxSubgroup } from "../generated/kernels.ts";
+import { softmax as softmaxWorkgroup, softmaxBackward as softmaxBackwardWorkgroup, softmaxBackwardNaive, softmaxBackwardSubgroup, softmaxNaive, softmaxSubgroup } from "../generated/kernels.ts";
+import { differentiable } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { bytesOf, check, floatOf } from "./check.ts";
+import { bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { type DeviceFacts, type RowVariant, deviceFacts, planRows } from "./grid.ts";
 
 const kernels = { subgroup: softmaxSubgroup, workgroup: softmaxWorkgroup, naive: softmaxNaive };
@@ -29,5 +30,34 @@ export function softmax(x: Tensor, options: { variant?: RowVariant } = {}): Tens
     prelude: { T: floatOf("softmax", x) },
     bytes: bytesOf(x, y),
   });
-  return y;
+  return differentiable(y, {
+    inputs: { x },
+    saved: { y },
+    backward: (dy, saved) => ({ x: softmaxBackward(dy, saved.y, options) }),
+  });
+}
+
+const backwardKernels = { subgroup: softmaxBackwardSubgroup, workgroup: softmaxBackwardWorkgroup, naive: softmaxBackwardNaive };
+
+/** Kernel, grid and cost of the gradient of a softmax of R rows of N columns. */
+export function planSoftmaxBackward(rows: number, columns: number, device: DeviceFacts, variant?: RowVariant) {
+  const plan = planRows(rows, columns, device, variant);
+  return { kernel: backwardKernels[plan.variant], grid: plan.grid, flops: 4 * rows * columns };
+}
+
+/** Gradient of `softmax`, from its result y and dy, both [..., N], to [..., N]. */
+export function softmaxBackward(dy: Tensor, y: Tensor, options: { variant?: RowVariant } = {}): Tensor {
+  checkShape("softmaxBackward", "dy", dy, y.shape);
+  const columns = y.shape[y.shape.length - 1];
+  const rows = y.size / columns;
+  const { kernel, ...plan } = planSoftmaxBackward(rows, columns, deviceFacts(y.gpu), options.variant);
+  const dx = y.gpu.empty(y.shape, y.dtype);
+  y.gpu.run(kernel, {
+    ...plan,
+    bindings: { y, dy, dx },
+    params: { rows, columns },
+    prelude: { T: floatOf("softmaxBackward", y) },
+    bytes: bytesOf(y, dy, dx),
+  });
+  return dx;
 }
