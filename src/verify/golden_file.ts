@@ -20,25 +20,31 @@ export interface GoldenFile {
   fact<T>(name: string): T;
 }
 
-/** Reads a golden. `path` ends in .safetensors. Throws WeightsError or InputError naming the file. */
-export async function readGoldenFile(folder: FolderSource, path: string): Promise<GoldenFile> {
+/** The tensors of a checkpoint file on the host, and its metadata as text. Throws WeightsError or InputError naming the file. */
+export async function readTensorFile(folder: FolderSource, path: string): Promise<Pick<GoldenFile, "name" | "tensors"> & { metadata: Readonly<Record<string, string>> }> {
   const checkpoint = await openCheckpoint(folder, path);
-  const tensors = new Map<string, HostTensor>();
   try {
+    const tensors = new Map<string, HostTensor>();
     for (const [name, entry] of checkpoint.tensors) tensors.set(name, { shape: entry.shape, data: decode(checkpoint.name, entry, await readTensor(checkpoint, entry)) });
+    return { name: checkpoint.name, tensors, metadata: checkpoint.metadata };
   } finally {
     await checkpoint.close();
   }
-  const facts = new Map<string, unknown>(Object.entries(checkpoint.metadata).map(([name, text]) => [name, parse(text)]));
+}
+
+/** Reads a golden. `path` ends in .safetensors. Throws WeightsError or InputError naming the file. */
+export async function readGoldenFile(folder: FolderSource, path: string): Promise<GoldenFile> {
+  const { name: file, tensors, metadata } = await readTensorFile(folder, path);
+  const facts = new Map<string, unknown>(Object.entries(metadata).map(([name, text]) => [name, parse(text)]));
   const json = path.replace(/\.safetensors$/, ".json");
   if (await folder.has(json)) for (const [name, value] of Object.entries((await readJson(folder, json)) as object)) facts.set(name, value);
   const find = <V>(all: ReadonlyMap<string, V>, kind: string, name: string): V => {
     const value = all.get(name);
-    if (value === undefined) throw new InputError(checkpoint.name, `lacks the ${kind} ${name}; it is not a golden of this layout`);
+    if (value === undefined) throw new InputError(file, `lacks the ${kind} ${name}; it is not a golden of this layout`);
     return value;
   };
   return {
-    name: checkpoint.name,
+    name: file,
     tensors,
     tensor: (name) => find(tensors, "tensor", name),
     fact: <T>(name: string) => find(facts, "fact", name) as T,
