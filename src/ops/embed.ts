@@ -1,7 +1,14 @@
-import { embedding as embeddingKernel, timestepEmbedding as timestepEmbeddingKernel } from "../generated/kernels.ts";
+import {
+  embedding as embeddingKernel,
+  embeddingBackward as embeddingBackwardKernel,
+  embeddingLinks,
+  timestepEmbedding as timestepEmbeddingKernel,
+} from "../generated/kernels.ts";
 import { InputError } from "../errors.ts";
+import { differentiable } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { zeros } from "./fill.ts";
 import { elementGrid } from "./grid.ts";
 
 /** Throws an InputError that names the first id which is not a row of a table of `vocabulary` rows. */
@@ -37,7 +44,55 @@ export function embedding(ids: Tensor, table: Tensor | readonly Tensor[], option
     });
     first += rows;
   }
-  return y;
+  const names = chunks.map((_, i) => `table ${i}`);
+  const named = <V>(values: readonly V[]) => Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  return differentiable(y, {
+    inputs: named(chunks),
+    saved: { ids },
+    backward: (dy, saved, wants) => named(embeddingBackward(dy, saved.ids, chunks.map(({ shape }) => shape[0]), names.map((name) => wants[name]))),
+  });
+}
+
+/**
+ * Gradients of the chunks of a table with so many `rows` each, f32 [rows, C] for those that are wanted: every row the
+ * sum of dy [..., C] over the positions of its id in `ids`, in their order.
+ */
+export function embeddingBackward(dy: Tensor, ids: Tensor, rows: readonly number[], wanted: readonly boolean[]): (Tensor | undefined)[] {
+  const channels = dy.shape[dy.shape.length - 1];
+  checkShape("embeddingBackward", "dy", dy, [...ids.shape, channels]);
+  return dy.gpu.scope("embedding", () => {
+    const links = linkPositions(ids);
+    let first = 0;
+    return rows.map((count, i) => {
+      const dtable = wanted[i] ? zeros(dy.gpu, [count, channels]) : undefined;
+      if (dtable) {
+        dy.gpu.run(embeddingBackwardKernel, {
+          bindings: { ids, links, dy, dtable },
+          params: { count: dy.size, positions: ids.size, channels, first, rows: count },
+          prelude: { T: floatOf("embeddingBackward", dy) },
+          grid: elementGrid(dy.gpu, dy.size),
+          flops: dy.size,
+          bytes: 2 * bytesOf(dy),
+        });
+      }
+      first += count;
+      return dtable;
+    });
+  });
+}
+
+/** For every position the next one with its id, and whether it is the first: u32 [N, 2]. */
+function linkPositions(ids: Tensor): Tensor {
+  const links = ids.gpu.empty([ids.size, 2], "u32");
+  ids.gpu.run(embeddingLinks, {
+    bindings: { ids, links },
+    params: { count: ids.size },
+    prelude: {},
+    grid: Math.ceil(ids.size / 64),
+    flops: ids.size ** 2,
+    bytes: bytesOf(ids, links),
+  });
+  return links;
 }
 
 /** Arguments of `timestepEmbedding`, named after diffusers' `Timesteps`. */
