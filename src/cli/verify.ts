@@ -31,7 +31,7 @@ async function verify(directory: string, options: VerifyOptions): Promise<void> 
     const context = await openGoldens(gpu, directory, interruptSignal());
     print(`${gpu.adapter.description || gpu.adapter.device}`);
     print(row(["golden", "", "error", "bound", "seconds"]));
-    for await (const result of verifyGoldens(context, options.only?.split(","))) {
+    for await (const result of verifyGoldens(context, options.only?.split(",").map((name) => name.trim()))) {
       results.push(result);
       for (const line of describe(result, options.verbose ?? false)) print(line);
     }
