@@ -12,6 +12,9 @@ const gpu = await testGpu();
 const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const variants = (["subgroup", "vector", "tiled", "naive"] as const).filter((variant) => variant !== "subgroup" || gpu.has("subgroups"));
 
+/** Pixels of one channel that a workgroup computes. */
+const pixelsAWorkgroup = { subgroup: 128, vector: 128, tiled: 64, naive: 64 };
+
 interface CheckOptions {
   variant?: ProductVariant;
   /** With bias, shift, SiLU and residual, or with none of them. */
@@ -73,12 +76,13 @@ async function checkConv(on: Gpu, shape: ConvCase, options: CheckOptions): Promi
 }
 
 for (const variant of variants) {
-  test(`conv2d ${variant} agrees with the reference for every shape and dtype`, async () => {
-    for (const shape of convCases) {
-      for (const extras of [false, true]) {
-        for (const dtypeW of testDtypes(gpu)) await checkConv(gpu, shape, { variant, extras, dtypeX: "f32", dtypeW });
-      }
-      if (gpu.has("shader-f16")) await checkConv(gpu, shape, { variant, extras: true, dtypeX: "f16", dtypeW: "f16" });
+  test(`conv2d ${variant} agrees with the reference for every shape`, async () => {
+    for (const [i, shape] of convCases.entries()) await checkConv(gpu, shape, { variant, extras: i % 2 === 0, dtypeX: "f32", dtypeW: "f32" });
+  });
+
+  test(`conv2d ${variant} agrees with the reference for every dtype`, async () => {
+    for (const dtypeX of testDtypes(gpu)) {
+      for (const dtypeW of testDtypes(gpu)) await checkConv(gpu, convCases[6], { variant, extras: true, dtypeX, dtypeW });
     }
   });
 
@@ -95,7 +99,7 @@ for (const variant of variants) {
   });
 
   test(`conv2d ${variant} folds grids past 65,535 workgroups`, async () => {
-    const width = 128 * 65_537;
+    const width = pixelsAWorkgroup[variant] * 65_537;
     const x = randomValues(width, 1);
     const weight = Float32Array.of(0.7);
     const y = gpu.scope("test", () =>
@@ -110,7 +114,7 @@ for (const variant of variants) {
 }
 
 test("without subgroups and f16 the default agrees as well", async () => {
-  for (const shape of convCases.slice(0, 8)) await checkConv(plainGpu, shape, { extras: true, dtypeX: "f32", dtypeW: "f32" });
+  for (const shape of convCases.slice(0, 4)) await checkConv(plainGpu, shape, { extras: true, dtypeX: "f32", dtypeW: "f32" });
 });
 
 test("the plan follows one sample, not the batch", () => {

@@ -70,12 +70,13 @@ async function checkGeglu(on: Gpu, sizes: (typeof matmulCases)[number], variant:
 }
 
 for (const variant of variants) {
-  test(`linear ${variant} agrees with the reference for every size and dtype`, async () => {
-    for (const sizes of matmulCases) {
-      for (const extras of [false, true]) {
-        for (const dtypeW of testDtypes(gpu)) await checkLinear(gpu, sizes, { variant, extras, dtypeX: "f32", dtypeW });
-        if (gpu.has("shader-f16")) await checkLinear(gpu, sizes, { variant, extras, dtypeX: "f16", dtypeW: "f16" });
-      }
+  test(`linear ${variant} agrees with the reference for every size`, async () => {
+    for (const [i, sizes] of matmulCases.entries()) await checkLinear(gpu, sizes, { variant, extras: i % 2 === 0, dtypeX: "f32", dtypeW: "f32" });
+  });
+
+  test(`linear ${variant} agrees with the reference for every dtype`, async () => {
+    for (const dtypeX of testDtypes(gpu)) {
+      for (const dtypeW of testDtypes(gpu)) await checkLinear(gpu, [3, 5, 7, 3], { variant, extras: true, dtypeX, dtypeW });
     }
   });
 
@@ -84,7 +85,7 @@ for (const variant of variants) {
   });
 
   test(`geglu ${variant} agrees with the reference`, async () => {
-    for (const sizes of matmulCases) for (const biased of [false, true]) await checkGeglu(gpu, sizes, variant, biased);
+    for (const [i, sizes] of matmulCases.entries()) await checkGeglu(gpu, sizes, variant, i % 2 === 0);
   });
 }
 

@@ -13,6 +13,9 @@ const gpu = await testGpu();
 const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const variants = (["subgroup", "vector", "tiled", "naive"] as const).filter((variant) => variant !== "subgroup" || gpu.has("subgroups"));
 
+/** Rows of one column that a workgroup computes. */
+const rowsAWorkgroup = { subgroup: 128, vector: 128, tiled: 64, naive: 64 };
+
 interface CheckOptions {
   variant?: ProductVariant;
   batchedB: boolean;
@@ -37,19 +40,24 @@ async function checkMatmul(on: Gpu, sizes: (typeof matmulCases)[number], options
 }
 
 for (const variant of variants) {
-  test(`matmul ${variant} agrees with the reference for every size, layout and dtype`, async () => {
+  test(`matmul ${variant} agrees with the reference for every size and layout`, async () => {
     for (const sizes of matmulCases) {
       for (const transposeB of [false, true]) {
-        for (const batchedB of [false, true]) {
-          for (const dtypeB of testDtypes(gpu)) await checkMatmul(gpu, sizes, { variant, batchedB, transposeB, dtypeA: "f32", dtypeB });
-          if (gpu.has("shader-f16")) await checkMatmul(gpu, sizes, { variant, batchedB, transposeB, dtypeA: "f16", dtypeB: "f16" });
-        }
+        for (const batchedB of [false, true]) await checkMatmul(gpu, sizes, { variant, batchedB, transposeB, dtypeA: "f32", dtypeB: "f32" });
+      }
+    }
+  });
+
+  test(`matmul ${variant} agrees with the reference for every dtype`, async () => {
+    for (const dtypeA of testDtypes(gpu)) {
+      for (const dtypeB of testDtypes(gpu)) {
+        for (const transposeB of [false, true]) await checkMatmul(gpu, [2, 17, 13, 36], { variant, batchedB: true, transposeB, dtypeA, dtypeB });
       }
     }
   });
 
   test(`matmul ${variant} folds grids past 65,535 workgroups`, async () => {
-    const M = 128 * 65_537;
+    const M = rowsAWorkgroup[variant] * 65_537;
     const a = randomValues(M, 1);
     const b = Float32Array.of(0.7);
     const c = gpu.scope("test", () => matmul(upload(gpu, a, [M, 1]), upload(gpu, b, [1, 1]), { variant }));
