@@ -54,3 +54,23 @@ export const convCases: readonly ConvCase[] = [
   convCase({ kernel: [1, 1], padding: [0, 0, 0, 0], c1: 12, c2: 7 }),
   convCase({ kernel: [2, 3], padding: [0, 2, 1, 0], c1: 9 }),
 ];
+
+/** Products that are timed: name, sizes, dtype of the weights. */
+export const productBench: readonly (readonly [name: string, sizes: (typeof matmulCases)[number], dtypeB: "f32" | "f16"])[] = [
+  ["matmul 1024x1024x1024", [1, 1024, 1024, 1024], "f32"],
+  ["matmul 1024x1024x1024, f16 weights", [1, 1024, 1024, 1024], "f16"],
+  ["linear 4096x320 to 1280", [1, 4096, 320, 1280], "f32"],
+  ["linear 10x256x32 to 32", [10, 256, 32, 32], "f32"],
+  ["linear 10x64x64 to 64", [10, 64, 64, 64], "f32"],
+];
+
+/** Convolutions that are timed: SD 1.5's U-Net and VAE, and the small model at a batch of 10. */
+export const convBench: readonly ConvCase[] = [
+  convCase({ height: 32, width: 32, c1: 320, cOut: 320 }),
+  convCase({ height: 16, width: 16, c1: 640, cOut: 640 }),
+  convCase({ batches: 10, height: 16, width: 16, c1: 32, cOut: 32 }),
+  convCase({ batches: 10, height: 8, width: 8, c1: 64, cOut: 64 }),
+  convCase({ height: 64, width: 64, c1: 4, cOut: 320 }),
+  convCase({ height: 64, width: 64, c1: 128, cOut: 128 }),
+  convCase({ batches: 10, height: 16, width: 16, c1: 32, cOut: 4 }),
+];

@@ -2,6 +2,7 @@ import { conv2dNaive, conv2dSubgroup, conv2dTiled, conv2dVector } from "../gener
 import type { Kernel } from "../gpu/kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { deviceFacts } from "./grid.ts";
 import { type Activation, activationCode, linear } from "./matmul.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 
@@ -107,7 +108,7 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
     padding: [top, left],
     stride,
   };
-  const { kernel, overrides, quads, grid } = planConv2d(sizes, options.variant ?? productVariant(x.gpu));
+  const { kernel, overrides, quads, grid } = planConv2d(sizes, options.variant ?? productVariant(deviceFacts(x.gpu)));
   const y = x.gpu.empty(shape, x.dtype);
   x.gpu.run(kernel, {
     bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },

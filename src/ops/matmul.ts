@@ -2,6 +2,7 @@ import { matmulNaive, matmulSubgroup, matmulTiled, matmulVector } from "../gener
 import type { Kernel } from "../gpu/kernel.ts";
 import { type Tensor, sizeOf } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { deviceFacts } from "./grid.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 
 /** Activations that a linear layer or a convolution can end with. */
@@ -130,7 +131,7 @@ interface MatmulRun {
 function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
   const { shape, transposeB = false, gated = false, scale = 1, activation } = run;
   const { batches, M, N, K } = shape;
-  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, run.variant ?? productVariant(a.gpu));
+  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, run.variant ?? productVariant(deviceFacts(a.gpu)));
   a.gpu.run(kernel, {
     bindings: { a, b: quads ? undefined : b, b4: quads ? b : undefined, bias, residual, c },
     params: { batches, M, N, K, b_stride: batches > 1 ? K * N : 0, scale },

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { DeviceFacts } from "./grid.ts";
 
 /**
  * The designs of a matrix product: `subgroup` (lanes share rows by shuffles), `vector` (registers alone), `tiled`
@@ -7,9 +7,9 @@ import type { Gpu } from "../gpu/gpu.ts";
 export type ProductVariant = "subgroup" | "vector" | "tiled" | "naive";
 
 /** The design for a device: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles cheap. */
-export function productVariant(gpu: Gpu): ProductVariant {
-  if (!gpu.adapter.software) return "tiled";
-  return gpu.has("subgroups") ? "subgroup" : "vector";
+export function productVariant({ software, subgroups }: DeviceFacts): ProductVariant {
+  if (!software) return "tiled";
+  return subgroups ? "subgroup" : "vector";
 }
 
 /** Overrides that shape a tile, and the rows and columns of c that one workgroup computes. */

@@ -1,0 +1,60 @@
+import { copy } from "./generated/kernels.ts";
+import type { Gpu } from "./gpu/gpu.ts";
+import { zeros } from "./ops/fill.ts";
+import { elementGrid } from "./ops/grid.ts";
+import { matmul } from "./ops/matmul.ts";
+
+/** What a device reaches in practice: the scale on which kernels are judged. */
+export interface Peaks {
+  /** Gigabytes a second, read and written together, of a copy of 64 MiB. */
+  copyGBps: number;
+  /** GFLOP/s of the default matmul kernel on square f32 matrices. */
+  matmulGflops: number;
+}
+
+const copyFloats = 2 ** 24;
+
+/** Measures a device's copy and matmul rates: the best of several rounds each. Takes about a second. */
+export async function measurePeaks(gpu: Gpu): Promise<Peaks> {
+  return { copyGBps: await measureCopy(gpu), matmulGflops: await measureMatmul(gpu) };
+}
+
+async function measureCopy(gpu: Gpu): Promise<number> {
+  const x = zeros(gpu, [copyFloats]);
+  const y = zeros(gpu, [copyFloats]);
+  const count = copyFloats / 4;
+  const bytes = x.byteLength + y.byteLength;
+  const grid = elementGrid(gpu, count);
+  const rate = await runsPerSecond(gpu, "copy", () => gpu.run(copy, { bindings: { x, y }, params: { count }, prelude: {}, grid, bytes }));
+  x.free();
+  y.free();
+  return (rate * bytes) / 1e9;
+}
+
+async function measureMatmul(gpu: Gpu): Promise<number> {
+  const side = gpu.adapter.software ? 512 : 2048;
+  const a = zeros(gpu, [side, side]);
+  const rate = await runsPerSecond(gpu, "matmul", () => matmul(a, a));
+  a.free();
+  return (rate * 2 * side ** 3) / 1e9;
+}
+
+const rounds = 5;
+const roundMs = 30;
+
+async function runsPerSecond(gpu: Gpu, name: string, work: () => unknown): Promise<number> {
+  const step = gpu.record(name, work);
+  let best = 0;
+  let repeats = 1;
+  for (let round = 0; round < rounds; round++) {
+    await gpu.sync();
+    const start = performance.now();
+    for (let i = 0; i < repeats; i++) step.replay();
+    await gpu.sync();
+    const ms = performance.now() - start;
+    best = Math.max(best, (1e3 * repeats) / ms);
+    repeats = Math.max(1, Math.min(100, Math.round((repeats * roundMs) / ms)));
+  }
+  step.free();
+  return best;
+}
