@@ -2,13 +2,16 @@ import {
   addNoise as addNoiseKernel,
   ddimStep as ddimStepKernel,
   latentSample as latentSampleKernel,
+  latentSampleBackward,
   normalNoise as normalNoiseKernel,
 } from "../generated/kernels.ts";
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { differentiable, wantsGradient } from "../tape.ts";
 import { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { elementGrid } from "./grid.ts";
+import { scale } from "./pointwise.ts";
 
 /** What the noise of one batch item belongs to: the image's number and the timestep. */
 export interface NoiseItem {
@@ -105,7 +108,8 @@ export function addNoise(z: Tensor, noise: Tensor, options: AddNoiseOptions): Te
 
 /**
  * A sample of the VAE's posterior, scaled: (mean + exp(logvar / 2) noise) scalingFactor, logvar clamped to [-30, 20].
- * mean, logvar [Bm, ...], noise [B, ...] -> [B, ...]; Bm is B, 1, or anything with itemOf u32 [B].
+ * mean, logvar [Bm, ...], noise [B, ...] -> [B, ...]; Bm is B, 1, or anything with itemOf u32 [B]. Gradients of mean and
+ * logvar flow where every item is sampled once: Bm = B, without itemOf.
  */
 export function latentSample(mean: Tensor, logvar: Tensor, noise: Tensor, scalingFactor: number, itemOf?: Tensor): Tensor {
   checkShape("latentSample", "logvar", logvar, mean.shape);
@@ -120,7 +124,29 @@ export function latentSample(mean: Tensor, logvar: Tensor, noise: Tensor, scalin
     flops: 10 * count,
     bytes: bytesOf(noise, noise, noise, y),
   });
-  return y;
+  const oneEach = !itemOf && mean.shape[0] === noise.shape[0];
+  check(oneEach || !wantsGradient(mean, logvar), "latentSample", "gradients need one sample of every item", mean);
+  return differentiable(y, {
+    inputs: { mean, logvar },
+    saved: { logvar, noise },
+    backward: (dy, saved, wants) => ({
+      mean: wants.mean ? scale(dy, scalingFactor) : undefined,
+      logvar: wants.logvar ? logvarGradient(dy, saved.logvar, saved.noise, scalingFactor) : undefined,
+    }),
+  });
+}
+
+function logvarGradient(dy: Tensor, logvar: Tensor, noise: Tensor, scalingFactor: number): Tensor {
+  const dlogvar = dy.gpu.empty(logvar.shape, logvar.dtype);
+  dy.gpu.run(latentSampleBackward, {
+    bindings: { dy, logvar, noise, dlogvar },
+    params: { count: dy.size, scaling_factor: scalingFactor },
+    prelude: { T: floatOf("latentSample", dy) },
+    grid: elementGrid(dy.gpu, dy.size),
+    flops: 8 * dy.size,
+    bytes: bytesOf(dy, logvar, noise, dlogvar),
+  });
+  return dlogvar;
 }
 
 /** Classifier-free guidance: unconditional + scale (output - unconditional). */
