@@ -35,6 +35,7 @@ async function verify(directory: string, options: VerifyOptions): Promise<void> 
       results.push(result);
       for (const line of describe(result, options.verbose ?? false)) print(line);
     }
+    await gpu.sync(); // a device that was lost on the way is more than goldens that are not ok
   } finally {
     if (options.json && results.length > 0) printJson({ adapter: gpu.adapter, goldens: results });
     gpu.close();
