@@ -50,6 +50,7 @@ test("doctor finds the device and every check within its bound", () => {
   assert.equal(status, 0, stdout);
   assert.equal(report.ok, true);
   assert.ok(report.device.selfTest.length > 5);
+  assert.ok(report.device.peaks.copyGBps > 0 && report.device.peaks.matmulGflops > 0);
   assert.match(report.versions.webgpu, /^\d+\.\d+/);
 });
 

@@ -7,6 +7,7 @@ import { NoAdapterError } from "../errors.ts";
 import type { AdapterFacts, Gpu } from "../gpu/gpu.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import { scale } from "../ops/pointwise.ts";
+import { type Peaks, measurePeaks } from "../peaks.ts";
 import { type Part, passes } from "../verify/parts.ts";
 import { selfTest } from "../verify/self_test.ts";
 import { CheckFailed, createCommand, printJson } from "./command.ts";
@@ -29,6 +30,7 @@ interface DeviceReport {
   limits: Record<(typeof limits)[number], number>;
   /** Greatest common divisor of raw timestamps: 1 where they are exact, 0 where there are none. */
   timestampQuantumNs: number;
+  peaks: Peaks;
   selfTest: (Part & { ok: boolean })[];
 }
 
@@ -80,6 +82,7 @@ async function examineDevice(gpu: Gpu): Promise<DeviceReport> {
     features: Object.fromEntries(features.map((name) => [name, gpu.has(name)])) as DeviceReport["features"],
     limits: Object.fromEntries(limits.map((name) => [name, gpu.limits[name]])) as DeviceReport["limits"],
     timestampQuantumNs: await timestampQuantum(gpu),
+    peaks: await measurePeaks(gpu),
     selfTest: (await selfTest(gpu)).map((part) => ({ ...part, ok: passes(part) })),
   };
 }
@@ -117,13 +120,15 @@ function describe({ versions, machine, device, advice }: Report): string[] {
   ];
 }
 
-function describeDevice({ adapter, features: has, limits: most, timestampQuantumNs, selfTest: parts }: DeviceReport): string[] {
+function describeDevice({ adapter, features: has, limits: most, timestampQuantumNs, peaks, selfTest: parts }: DeviceReport): string[] {
   const kind = adapter.software ? "computes on the CPU" : "GPU";
   return [
     field("adapter", `${[adapter.vendor, adapter.architecture, adapter.device].filter(Boolean).join(" ")} (${kind})`),
     field("driver", adapter.description),
     field("features", features.map((name) => `${name} ${has[name] ? "yes" : "no"}`).join(", ")),
     field("timestamps", timestampQuantumNs === 1 ? "exact" : timestampQuantumNs === 0 ? "none" : `rounded to ${timestampQuantumNs} ns`),
+    field("copy", `${peaks.copyGBps.toFixed(1)} GB/s`),
+    field("matmul", `${peaks.matmulGflops.toFixed(1)} GFLOP/s`),
     ...limits.map((name) => field(name, name.endsWith("Size") && most[name] >= 2 ** 20 ? gib(most[name]) : String(most[name]))),
     ...parts.map(({ name, error, bound, ok, note }) => field(ok ? "ok" : "MISS", `${name}: ${error.toExponential(1)}, at most ${bound}${note ? `, ${note}` : ""}`)),
   ];
