@@ -1,3 +1,4 @@
+import { DeviceLostError } from "../errors.ts";
 import { widenFloat16 } from "../float16.ts";
 import { builtins, lanes as lanesKernel } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -14,13 +15,23 @@ import { type Part, absolutePart, exactPart, relativePart } from "./parts.ts";
 
 /** Measures what the kernels rely on: WGSL's functions, conversions, subgroups, and every chosen kernel beside its naive version. */
 export async function selfTest(gpu: Gpu): Promise<Part[]> {
-  return [
-    ...(await builtinParts(gpu)),
-    await softmaxPart(gpu),
-    ...(gpu.has("shader-f16") ? [await halfPart(gpu)] : []),
-    ...(gpu.has("subgroups") ? [await lanesPart(gpu)] : []),
-    ...(await variantParts(gpu)),
-  ];
+  const checks: Record<string, () => Promise<Part[]>> = {
+    functions: () => builtinParts(gpu),
+    softmax: () => softmaxParts(gpu),
+    ...(gpu.has("shader-f16") ? { f16: () => halfParts(gpu) } : {}),
+    ...(gpu.has("subgroups") ? { subgroups: () => laneParts(gpu) } : {}),
+    kernels: () => variantParts(gpu),
+  };
+  const parts: Part[] = [];
+  for (const [name, check] of Object.entries(checks)) {
+    try {
+      parts.push(...(await check()));
+    } catch (error) {
+      if (error instanceof DeviceLostError) throw error;
+      parts.push({ name, error: Infinity, bound: 0, note: (error as Error).message });
+    }
+  }
+  return parts;
 }
 
 /** A function of WGSL with the error that its specification allows at x, where the exact value is y. */
@@ -61,7 +72,7 @@ async function builtinParts(gpu: Gpu): Promise<Part[]> {
 }
 
 /** Logits of many thousands, and masked ones: what overflows where the maximum is not taken off first. */
-async function softmaxPart(gpu: Gpu): Promise<Part> {
+async function softmaxParts(gpu: Gpu): Promise<Part[]> {
   const columns = 77;
   const logits = Float32Array.from({ length: 16 * columns }, (_, i) => (i % 5 === 0 ? -3e38 : 2e4 + 40 * Math.sin(i * i)));
   const { y } = await onDevice(gpu, () => ({ y: softmax(gpu.tensor(logits, [16, columns])) }));
@@ -70,22 +81,22 @@ async function softmaxPart(gpu: Gpu): Promise<Part> {
     const largest = Math.max(...row);
     return Math.exp(logit - largest) / row.reduce((sum, other) => sum + Math.exp(other - largest), 0);
   });
-  return absolutePart("softmax of large logits", y.data, expected, 1e-5);
+  return [absolutePart("softmax of large logits", y.data, expected, 1e-5)];
 }
 
 /** Every normal half to f32 and back. */
-async function halfPart(gpu: Gpu): Promise<Part> {
+async function halfParts(gpu: Gpu): Promise<Part[]> {
   const halves = Uint16Array.from({ length: 2 * 30 * 1024 }, (_, i) => (i % 2 === 0 ? 0 : 0x8000) + 0x400 + (i >> 1));
   const { wide, back } = await onDevice(gpu, () => {
     const widened = cast(gpu.tensor(halves, [halves.length]), "f32");
     return { wide: widened, back: cast(cast(widened, "f16"), "f32") };
   });
   const expected = widenFloat16(halves);
-  return exactPart("f16 to f32 and back", [...wide.data, ...back.data], [...expected, ...expected]);
+  return [exactPart("f16 to f32 and back", [...wide.data, ...back.data], [...expected, ...expected])];
 }
 
 /** Kernels number the invocations of a workgroup by subgroup and lane; shuffles and sums stay inside a subgroup. */
-async function lanesPart(gpu: Gpu): Promise<Part> {
+async function laneParts(gpu: Gpu): Promise<Part[]> {
   const [workgroup, workgroups] = [64, 4];
   const count = workgroup * workgroups;
   const { found } = await onDevice(gpu, () => {
@@ -99,7 +110,7 @@ async function lanesPart(gpu: Gpu): Promise<Part> {
     const first = local - (local % size);
     return [size, local % size, (local ^ 1) + 1, size * (first + 1) + (size * (size - 1)) / 2];
   });
-  return { ...exactPart("subgroups in order", [...found.data], expected.flat()), note: `${size} lanes` };
+  return [{ ...exactPart("subgroups in order", [...found.data], expected.flat()), note: `${size} lanes` }];
 }
 
 /** Pseudo-random values in [-1, 1) times `factor`. */
