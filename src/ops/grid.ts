@@ -26,6 +26,11 @@ export function elementGrid(gpu: Gpu, count: number): number {
   return strideGrid(count, 64, gpu.adapter.software);
 }
 
+/** Workgroups that share a sum over `size` elements, of 64 runs or more each. */
+export function reductionBlocks(size: number, software: boolean): number {
+  return Math.min(Math.ceil(size / 4096), software ? 8 : 1024);
+}
+
 /** How an element-wise kernel goes over x: by quads of elements where that leaves no rest. */
 export function elementPlan(x: Tensor): { vec4: boolean; count: number; grid: number } {
   const vec4 = x.size % 4 === 0;

@@ -12,7 +12,7 @@ import { differentiable } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sum } from "./accumulate.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { elementGrid, strideGrid } from "./grid.ts";
+import { elementGrid, reductionBlocks, strideGrid } from "./grid.ts";
 
 // Losses are f32 [1] on the device; the gradient that reaches them is the factor of all gradients (a loss scale).
 
@@ -77,11 +77,6 @@ function differenceLoss(op: string, prediction: Tensor, target: Tensor, absolute
       return { prediction: dprediction };
     },
   });
-}
-
-/** Workgroups that share a sum over `size` elements, of 64 runs or more each. */
-function reductionBlocks(size: number, software: boolean): number {
-  return Math.min(strideGrid(size, 4096, software), software ? 8 : 1024);
 }
 
 // --- KL divergence -------------------------------------------------------------------------------------------------

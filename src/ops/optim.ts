@@ -1,0 +1,180 @@
+import { adamw as adamwScalar, adamwVec4, ema as emaScalar, emaVec4, startStep as startStepKernel, sumOfSquares as sumOfSquaresKernel } from "../generated/kernels.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Tensor } from "../tensor.ts";
+import { sum } from "./accumulate.ts";
+import { bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { elementPlan, reductionBlocks } from "./grid.ts";
+import { scale, sliceLast } from "./pointwise.ts";
+
+// A step is decided on the device: no readback stands between the backward pass and the update, so that all of it can
+// be recorded and replayed. The host reads the state when it wants to know.
+
+/** What an optimiser keeps between steps, as f32 [8] on the device (kernels/lib/optimizer_state.wgsl). */
+export interface OptimizerState {
+  /** Factor of the loss: gradients are those of the scaled loss until the update. */
+  lossScale: number;
+  /** Steps taken since the loss scale changed. */
+  goodSteps: number;
+  /** Steps taken. */
+  steps: number;
+  /** Steps left out because a gradient was not finite. */
+  skippedSteps: number;
+  /** Norm of all gradients in the last step, without the loss scale and before clipping. */
+  gradientNorm: number;
+  /** What the last step multiplied gradients with: clipping over loss scale, 0 when it was skipped. */
+  gradientFactor: number;
+  /** 1 - beta1^steps */
+  correction1: number;
+  /** 1 - beta2^steps */
+  correction2: number;
+}
+
+const stateNames = ["lossScale", "goodSteps", "steps", "skippedSteps", "gradientNorm", "gradientFactor", "correction1", "correction2"] as const;
+
+/** The state before the first step, or one that was read before, as a tensor. */
+export function optimizerState(gpu: Gpu, state: Partial<OptimizerState> = {}): Tensor {
+  const start: Partial<OptimizerState> = { lossScale: 1, ...state };
+  return gpu.tensor(Float32Array.from(stateNames, (name) => start[name] ?? 0), [stateNames.length]);
+}
+
+/** Reads the state back. Its numbers give the same tensor again. */
+export async function readOptimizerState(state: Tensor): Promise<OptimizerState> {
+  const values = await state.read();
+  return Object.fromEntries(stateNames.map((name, i) => [name, values[i]])) as unknown as OptimizerState;
+}
+
+/** The loss scale over `parts`, the batches whose gradients are added up: the gradient to start a backward pass with, f32 [1]. */
+export function lossGradient(state: Tensor, parts = 1): Tensor {
+  const place = stateNames.indexOf("lossScale");
+  return scale(sliceLast(state, place, place + 1), 1 / parts);
+}
+
+/** Sum of the squares of all elements of f32 tensors, in a fixed order: f32 [1], the square of their global norm. */
+export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
+  const [{ gpu }] = tensors;
+  return gpu.scope("sum_of_squares", () => {
+    const blocks = tensors.map((x) => reductionBlocks(x.size, gpu.adapter.software));
+    const parts = gpu.empty([blocks.reduce((a, b) => a + b)]);
+    let first = 0;
+    for (const [i, x] of tensors.entries()) {
+      gpu.run(sumOfSquaresKernel, {
+        bindings: { x, parts },
+        params: { count: x.size, blocks: blocks[i], first },
+        prelude: {},
+        grid: blocks[i],
+        flops: 2 * x.size,
+        bytes: bytesOf(x),
+      });
+      first += blocks[i];
+    }
+    return sum(parts);
+  });
+}
+
+/** Decay rates of the moments' running means. */
+export type Betas = readonly [beta1: number, beta2: number];
+
+/** Options of `startStep`. */
+export interface StartStepOptions {
+  /** Those of `adamW`. */
+  betas: Betas;
+  /** Greatest global norm of the gradients; longer ones are shortened to it. Default: no clipping. */
+  maxNorm?: number;
+  /** How the loss scale follows the gradients (torch.amp.GradScaler). Default: it stays. */
+  scaling?: { growthFactor: number; backoffFactor: number; growthInterval: number };
+}
+
+/**
+ * Decides what the step does, from the gradients of all parameters (f32, of the scaled loss): measures their global
+ * norm, skips the step when it is not finite, else counts it and sets the clipping (torch.nn.utils.clip_grad_norm_) and
+ * the bias corrections; moves the loss scale. To be called once a step, before `adamW` of each parameter.
+ */
+export function startStep(state: Tensor, gradients: readonly Tensor[], options: StartStepOptions): void {
+  const { betas, maxNorm, scaling = { growthFactor: 1, backoffFactor: 1, growthInterval: 1 } } = options;
+  checkShape("startStep", "state", state, [stateNames.length]);
+  state.gpu.scope("start_step", () => {
+    state.gpu.run(startStepKernel, {
+      bindings: { squares: sumOfSquares(gradients), state },
+      params: {
+        max_norm: maxNorm ?? 0,
+        one_minus_beta1: 1 - betas[0],
+        one_minus_beta2: 1 - betas[1],
+        growth: scaling.growthFactor,
+        backoff: scaling.backoffFactor,
+        interval: scaling.growthInterval,
+      },
+      overrides: { CLIPS: maxNorm !== undefined },
+      prelude: {},
+      grid: 1,
+    });
+  });
+}
+
+/** The tensors of one parameter, all of one size. */
+export interface AdamWTensors {
+  /** f32: the master weight. */
+  weight: Tensor;
+  /** f32, of the scaled loss. */
+  gradient: Tensor;
+  /** f32: running mean of the gradient. Zeros before the first step. */
+  mean: Tensor;
+  /** f32: running mean of its square. Zeros before the first step. */
+  square: Tensor;
+  /** f32 or f16: the weight that the model reads, where that is not `weight` itself. */
+  stored?: Tensor;
+}
+
+/** Options of `adamW`, named as in torch.optim.AdamW. */
+export interface AdamWOptions {
+  /** What `startStep` decided. */
+  state: Tensor;
+  /** f32 [1]: a tensor, so that a recorded step can be replayed at another rate. */
+  learningRate: Tensor;
+  betas: Betas;
+  eps: number;
+  weightDecay: number;
+}
+
+/** One step of a parameter (torch.optim.AdamW): writes weight, mean and square in place, and the stored copy. */
+export function adamW(tensors: AdamWTensors, options: AdamWOptions): void {
+  const { weight, gradient, mean, square, stored } = tensors;
+  const { state, learningRate, betas, eps, weightDecay } = options;
+  for (const [name, x] of Object.entries(tensors) as [string, Tensor | undefined][]) {
+    check(x === undefined || x.size === weight.size, "adamW", `${name} is [${x?.shape}], weight is [${weight.shape}]`, weight);
+  }
+  checkShape("adamW", "learningRate", learningRate, [1]);
+  const { vec4, count, grid } = elementPlan(weight);
+  weight.gpu.run(vec4 ? adamwVec4 : adamwScalar, {
+    bindings: { gradient, learning_rate: learningRate, state, weight, mean, square, stored },
+    params: { count, one_minus_beta1: 1 - betas[0], one_minus_beta2: 1 - betas[1], eps, weight_decay: weightDecay },
+    overrides: { HAS_STORED: stored !== undefined },
+    prelude: { W: stored ? floatOf("adamW", stored) : "f32" },
+    grid,
+    flops: 14 * weight.size,
+    bytes: bytesOf(gradient, weight, weight, mean, mean, square, square, stored),
+  });
+}
+
+/**
+ * Exponential moving average of a weight, in place: average -= oneMinusDecay (average - weight), as diffusers' EMAModel
+ * does it. weight, average f32; oneMinusDecay f32 [1].
+ */
+export function updateEma(average: Tensor, weight: Tensor, oneMinusDecay: Tensor): void {
+  checkShape("updateEma", "weight", weight, average.shape);
+  checkShape("updateEma", "oneMinusDecay", oneMinusDecay, [1]);
+  const { vec4, count, grid } = elementPlan(average);
+  average.gpu.run(vec4 ? emaVec4 : emaScalar, {
+    bindings: { weight, one_minus_decay: oneMinusDecay, average },
+    params: { count },
+    prelude: {},
+    grid,
+    flops: 3 * average.size,
+    bytes: bytesOf(weight, average, average),
+  });
+}
+
+/** Decay of the EMA in the optimiser's step `step`, counted from 1 (diffusers' EMAModel.get_decay): 0 in the first. */
+export function emaDecay(step: number, maximum = 0.9999): number {
+  const n = step - 1;
+  return n <= 0 ? 0 : Math.min(maximum, (1 + n) / (10 + n));
+}
