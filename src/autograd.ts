@@ -1,7 +1,7 @@
 import { ShapeError } from "./errors.ts";
 import { addInto } from "./ops/accumulate.ts";
 import { add } from "./ops/pointwise.ts";
-import { type Named, Tape, activeTape, withTape } from "./tape.ts";
+import { type Named, Tape, type TapeEntry, activeTape, withTape } from "./tape.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Gradients by tensor: of watched tensors, after `backward`. */
@@ -49,27 +49,38 @@ export class Gradients {
  * Walks the tape back from `y`, whose gradient is `dy`, and returns the gradients of the watched tensors that were not
  * computed by the tape (its leaves). Gradients of intermediate tensors are freed as soon as they were passed on.
  * `into`: adds to gradients that are there, in place, for accumulation over several batches. The tape is freed.
- * Throws ShapeError when nothing watched leads to `y`.
+ * Throws ShapeError when nothing watched leads to `y`; after an error, `into` is good for nothing but to be freed.
  */
-export function backward(tape: Tape, y: Tensor, dy: Tensor, into = new Gradients()): Gradients {
+export function backward(tape: Tape, y: Tensor, dy: Tensor, into?: Gradients): Gradients {
   const { gpu } = tape;
-  if (!tape.tracks(y)) throw new ShapeError("backward", "no watched tensor leads to the output", gpu.scopeName);
+  const gradients = into ?? new Gradients();
   try {
+    if (!tape.tracks(y)) throw new ShapeError("backward", "no watched tensor leads to the output", gpu.scopeName);
     withTape(gpu, undefined, () => {
-      into.add(y, dy.reshape(...dy.shape));
-      for (const entry of tape.entries.toReversed()) {
-        const gradient = into.take(entry.output);
-        if (gradient) {
-          gpu.scope(backwardScope(gpu.scopeName, entry.scope), () => entry.backward(gradient.reshape(...entry.shape), into));
-          gradient.free();
-        }
-        entry.free();
-      }
+      gradients.add(y, dy.reshape(...dy.shape));
+      for (const entry of tape.entries.toReversed()) passOn(entry, gradients);
     });
+  } catch (error) {
+    if (!into) gradients.free();
+    throw error;
   } finally {
     tape.free();
   }
-  return into;
+  return gradients;
+}
+
+/** Adds the gradients of an entry's inputs, if one came for its output, and frees what it saved. */
+function passOn(entry: TapeEntry, gradients: Gradients): void {
+  const gradient = gradients.take(entry.output);
+  if (gradient) {
+    const { gpu } = gradient;
+    try {
+      gpu.scope(backwardScope(gpu.scopeName, entry.scope), () => entry.backward(gradient.reshape(...entry.shape), gradients));
+    } finally {
+      gradient.free();
+    }
+  }
+  entry.free();
 }
 
 /** Name of the scope in which an entry's gradients are computed: `backward/` and the entry's path from here. */
