@@ -12,8 +12,11 @@ import { type FinishedResult, type GroundRun, groundFilms } from "./ground_run.t
 /** `ground IMAGE… --phrase TEXT…`. */
 export function groundCommand(): Command {
   const command = createCommand("ground", "maps, masks, boxes and pictures of where each phrase points", "ground film.png --phrase \"left pleural effusion\" \"cardiomegaly\"");
-  command.argument("[image...]", "PNG, JPEG or DICOM files");
-  return addRunOptions(addMethodOptions(command), defaultSettings).action(ground);
+  command
+    .argument("[image...]", "PNG, JPEG or DICOM files")
+    .requiredOption("--phrase <text...>", "what to look for; every phrase is grounded in every image")
+    .option("--boxes <file>", "JSON with reference boxes to draw: [{\"image\": \"film.png\", \"boxes_xywh\": [[x, y, w, h]]}]");
+  return addMethodOptions(addRunOptions(command, defaultSettings)).action(ground);
 }
 
 async function ground(images: readonly string[], options: GroundCommandOptions): Promise<void> {
@@ -35,10 +38,14 @@ async function tasksOf(images: readonly string[], { phrase, boxes }: GroundComma
 }
 
 function printResult({ path, record }: FinishedResult): void {
-  const { phrase, argmax, boxes, s, image } = record;
-  const place = `peak at ${Math.floor(argmax.film.x)}, ${Math.floor(argmax.film.y)} of ${image.width} x ${image.height}`;
-  const regions = `${boxes.length} region${boxes.length === 1 ? "" : "s"}`;
-  log(`${path}: ${phrase}: ${place}, ${regions}${s === undefined ? "" : `, s ${s.toFixed(3)}`}`);
+  const { phrase, argmax, reference, boxes, s, image } = record;
+  const verdict = reference ? (reference.peakInside ? " (in the box)" : " (outside the box)") : "";
+  const facts = [
+    `peak at ${Math.floor(argmax.film.x)}, ${Math.floor(argmax.film.y)} of ${image.width} x ${image.height}${verdict}`,
+    `${boxes.length} region${boxes.length === 1 ? "" : "s"}`,
+    ...(s === undefined ? [] : [`s ${s.toFixed(3)}`]),
+  ];
+  log(`${path}: ${phrase}: ${facts.join(", ")}`);
 }
 
 /** Savings and the path of the report. */

@@ -38,12 +38,10 @@ export function addRunOptions(command: Command, defaults: { steps: number }): Co
     .option("--no-cache", "do not keep text biases on the disk");
 }
 
-/** Adds the options that choose images, phrases and method. */
+/** Adds the options of the method. */
 export function addMethodOptions(command: Command): Command {
   const { mode, lastSteps, tokens, merge, layers, guidance, reading } = defaultSettings;
   return command
-    .requiredOption("--phrase <text...>", "what to look for; every phrase is grounded in every image")
-    .option("--boxes <file>", "JSON with reference boxes to draw: [{\"image\": \"film.png\", \"boxes_xywh\": [[x, y, w, h]]}]")
     .addOption(new Option("--mode <mode>", "how the network is sampled").choices(["gt", "gt1", "cfg", "text"]).default(mode))
     .option("--last-steps <n>", "how many of the last timesteps make the map", number, lastSteps)
     .addOption(new Option("--tokens <choice>", "which words make the map").choices(["lexical", "disease", "all"]).default(tokens))

@@ -33,7 +33,7 @@ a { color: var(--accent); }
 .pictures svg { display: block; width: 100%; height: auto; max-height: 420px; }
 .words { display: flex; flex-wrap: wrap; gap: 8px; }
 .words figure { margin: 0; width: 88px; text-align: center; font-size: 0.75rem; color: var(--quiet); overflow-wrap: anywhere; line-height: 1.25; }
-.words img { display: block; width: 88px; border-radius: 3px; margin-bottom: 2px; }
+.words img { display: block; width: 88px; max-height: 120px; object-fit: contain; border-radius: 3px; margin-bottom: 2px; }
 .body { padding: 14px 16px 16px; display: flex; flex-direction: column; gap: 8px; flex: 1; }
 .phrase { font-size: 1.12rem; line-height: 1.35; margin: 0; }
 .phrase .kept { font-weight: 600; text-decoration: underline; text-decoration-color: var(--accent); text-decoration-thickness: 2px; text-underline-offset: 4px; }
