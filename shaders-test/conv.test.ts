@@ -13,7 +13,7 @@ const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const variants = (["subgroup", "vector", "tiled", "naive"] as const).filter((variant) => variant !== "subgroup" || gpu.has("subgroups"));
 
 /** Pixels of one channel that a workgroup computes. */
-const pixelsAWorkgroup = { subgroup: 128, vector: 128, tiled: 64, naive: 64 };
+const pixelsAWorkgroup = { subgroup: 64, vector: 128, tiled: 64, naive: 64 };
 
 interface CheckOptions {
   variant?: ProductVariant;

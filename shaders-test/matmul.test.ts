@@ -14,7 +14,7 @@ const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const variants = (["subgroup", "vector", "tiled", "naive"] as const).filter((variant) => variant !== "subgroup" || gpu.has("subgroups"));
 
 /** Rows of one column that a workgroup computes. */
-const rowsAWorkgroup = { subgroup: 128, vector: 128, tiled: 64, naive: 64 };
+const rowsAWorkgroup = { subgroup: 64, vector: 128, tiled: 64, naive: 64 };
 
 interface CheckOptions {
   variant?: ProductVariant;
@@ -88,9 +88,10 @@ test("without subgroups and f16 the default agrees as well", async () => {
 });
 
 test("the plan follows the device and one item, not the batch", () => {
-  assert.equal(productVariant({ software: true, subgroups: true }), "subgroup");
-  assert.equal(productVariant({ software: true, subgroups: false }), "vector");
-  assert.equal(productVariant({ software: false, subgroups: true }), "tiled");
+  assert.equal(productVariant({ software: true, subgroups: true }, 64), "subgroup");
+  assert.equal(productVariant({ software: true, subgroups: true }, 4), "vector");
+  assert.equal(productVariant({ software: true, subgroups: false }, 64), "vector");
+  assert.equal(productVariant({ software: false, subgroups: true }, 64), "tiled");
   for (const variant of ["subgroup", "vector", "tiled"] as const) {
     for (const [itemRows, N] of [[1, 320], [7, 64], [64, 64], [256, 4], [4096, 1280]]) {
       const plan = (batch: number) => planMatmul({ batches: 1, M: batch * itemRows, N, K: 64, itemRows }, false, variant);

@@ -1,16 +1,21 @@
 // conv2d as an implicit matrix product (lib/conv2d_io.wgsl says formula, bindings and shapes), rows shared by lanes.
 //
-// COLUMNS invocations compute ROWS pixels by 4 * COLUMNS channels, four channels each; a workgroup holds several such
-// groups where Cout is small. The lanes of a group load one input channel each of every pixel and spread them by
-// subgroupShuffle: no input value is loaded twice for a tap, no workgroup memory. Sums in f32 in the order of the
-// weight's rows, whatever the tile.
+// COLUMNS (2, 4 or 8) invocations compute ROWS pixels by 4 * COLUMNS channels, four channels each; a workgroup holds
+// several such groups where Cout is small. The lanes of a group load one input channel each of every pixel and spread
+// them by subgroupShuffle: no input value is loaded twice for a tap, no workgroup memory. Sums in f32 in the order of
+// the weight's rows, whatever the tile.
 // Needs the feature subgroups; takes for granted that the invocations of a workgroup fill its subgroups in order.
 //! include lib/fold.wgsl
-//! include lib/spread.wgsl
+//! include lib/lane_pairs.wgsl
 //! include lib/conv2d_io.wgsl
 override WORKGROUP: u32 = 8;
 override COLUMNS: u32 = 8;
 override ROWS: u32 = 16;
+
+// The second row of a pair: zeros where the run of rows ends with the first.
+fn load_next(k: u32, end: u32, n: u32) -> vec4<f32> {
+  return select(vec4(0.0), load_weight(min(k, end - 1), n), k < end);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -44,11 +49,12 @@ fn main(
       for (var c = 0u; c < channels; c += run) {
         let own = min(c + lane % run, channels - 1);
         let rows = RowValues(load_input(taps0, own), load_input(taps1, own), load_input(taps2, own), load_input(taps3, own));
-        let end = min(run, channels - c);
-        for (var i = 0u; i < end; i++) {
-          accumulate(&tile, spread(rows, first + i), load_weight(k + i, n));
+        let end = k + min(run, channels - c);
+        for (var source = first; k < end; k += 2) {
+          accumulate_pair(&tile, rows, source, load_weight(k, n), load_next(k + 1, end, n));
+          source += 2;
         }
-        k += end;
+        k = end;
       }
     }
   }

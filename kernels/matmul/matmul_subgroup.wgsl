@@ -1,15 +1,20 @@
 // matmul with rows shared between lanes (lib/matmul_io.wgsl says formula, bindings and shapes).
 //
-// COLUMNS invocations compute ROWS rows by 4 * COLUMNS columns, four columns each; a workgroup holds several such
-// groups where N is small. The lanes of a group load one k each of every row of a and spread them by subgroupShuffle:
-// no value of a is loaded twice, no workgroup memory. Sums in f32 in the order of k, whatever the tile.
+// COLUMNS (2, 4 or 8) invocations compute ROWS rows by 4 * COLUMNS columns, four columns each; a workgroup holds
+// several such groups where N is small. The lanes of a group load one k each of every row of a and spread them by
+// subgroupShuffle: no value of a is loaded twice, no workgroup memory. Sums in f32 in the order of k, whatever the tile.
 // Needs the feature subgroups; takes for granted that the invocations of a workgroup fill its subgroups in order.
 //! include lib/fold.wgsl
-//! include lib/spread.wgsl
+//! include lib/lane_pairs.wgsl
 //! include lib/matmul_io.wgsl
 override WORKGROUP: u32 = 8;
 override COLUMNS: u32 = 8;
 override ROWS: u32 = 16;
+
+// The second row of a pair: zeros where the run of rows ends with the first.
+fn load_next(start: u32, k: u32, end: u32, n: u32) -> vec4<f32> {
+  return select(vec4(0.0), load_b(start, min(k, end - 1), n), k < end);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -39,12 +44,13 @@ fn main(
   for (var k = 0u; k < params.K; k += run) {
     let own = min(k + lane % run, params.K - 1);
     let rows = RowValues(load_a(rows0 + own), load_a(rows1 + own), load_a(rows2 + own), load_a(rows3 + own));
-    let end = min(run, params.K - k);
-    for (var i = 0u; i < end; i++) {
-      let row_values = spread(rows, first + i);
-      accumulate(&values, row_values, load_b(b_start, k + i, n));
+    let end = min(k + run, params.K);
+    for (var i = k; i < end; i += 2) {
+      let source = first + i - k;
+      accumulate_pair(&values, rows, source, load_b(b_start, i, n), load_next(b_start, i + 1, end, n));
       if (GATED) {
-        accumulate(&gates, row_values, load_b(b_start + params.N, k + i, n));
+        let gate_start = b_start + params.N;
+        accumulate_pair(&gates, rows, source, load_b(gate_start, i, n), load_next(gate_start, i + 1, end, n));
       }
     }
   }

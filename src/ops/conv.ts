@@ -108,7 +108,7 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
     padding: [top, left],
     stride,
   };
-  const { kernel, overrides, quads, grid } = planConv2d(sizes, options.variant ?? productVariant(deviceFacts(x.gpu)));
+  const { kernel, overrides, quads, grid } = planConv2d(sizes, options.variant ?? productVariant(deviceFacts(x.gpu), cOut));
   const y = x.gpu.empty(shape, x.dtype);
   x.gpu.run(kernel, {
     bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },

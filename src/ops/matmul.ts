@@ -131,7 +131,7 @@ interface MatmulRun {
 function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
   const { shape, transposeB = false, gated = false, scale = 1, activation } = run;
   const { batches, M, N, K } = shape;
-  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, run.variant ?? productVariant(deviceFacts(a.gpu)));
+  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, run.variant ?? productVariant(deviceFacts(a.gpu), N));
   a.gpu.run(kernel, {
     bindings: { a, b: quads ? undefined : b, b4: quads ? b : undefined, bias, residual, c },
     params: { batches, M, N, K, b_stride: batches > 1 ? K * N : 0, scale },

@@ -6,10 +6,13 @@ import type { DeviceFacts } from "./grid.ts";
  */
 export type ProductVariant = "subgroup" | "vector" | "tiled" | "naive";
 
-/** The design for a device: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles cheap. */
-export function productVariant({ software, subgroups }: DeviceFacts): ProductVariant {
+/**
+ * The design for a device and N columns: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles
+ * cheap, but up to four columns leave no lanes to share rows between.
+ */
+export function productVariant({ software, subgroups }: DeviceFacts, N: number): ProductVariant {
   if (!software) return "tiled";
-  return subgroups ? "subgroup" : "vector";
+  return subgroups && N > 4 ? "subgroup" : "vector";
 }
 
 /** Overrides that shape a tile, and the rows and columns of c that one workgroup computes. */
@@ -40,9 +43,12 @@ const laneTiles = [16, 8, 4].flatMap((ROWS) =>
   [8, 4, 2, 1].map((COLUMNS) => ({ overrides: { ROWS, COLUMNS }, rows: (ROWS * laneWorkgroup) / COLUMNS, columns: 4 * COLUMNS })),
 );
 
-/** Cycles of a workgroup for one k, measured on lavapipe: four columns of b, its share of a, the products. */
-function laneCost({ overrides: { ROWS, COLUMNS } }: (typeof laneTiles)[number]): number {
-  return 40 + (12 * ROWS) / COLUMNS + 4 * ROWS;
+/** The subgroup kernels take lanes by pairs. */
+const sharingTiles = laneTiles.filter((tile) => tile.overrides.COLUMNS > 1);
+
+/** Cycles of a workgroup for one k, measured on lavapipe: four columns of b, its rows of a, the products. */
+function laneCost({ overrides: { ROWS, COLUMNS } }: (typeof laneTiles)[number], shared: boolean): number {
+  return 40 + (12 * ROWS) / (shared ? COLUMNS : 1) + 4 * ROWS;
 }
 
 const wideTile: Tile = { overrides: { ROWS: 8, LANES_X: 16, LANES_Y: 8 }, rows: 64, columns: 64 };
@@ -54,6 +60,7 @@ const fewWorkgroups = 32;
 /** The tile shape that computes M rows by N columns at the least cost. M is that of one item of a batch. */
 export function productTile(variant: "subgroup" | "vector" | "tiled", M: number, N: number): Tile {
   if (variant === "tiled") return workgroupsOf(wideTile, M, N) < fewWorkgroups ? smallTile : wideTile;
-  const cost = (tile: (typeof laneTiles)[number]) => workgroupsOf(tile, M, N) * laneCost(tile);
-  return laneTiles.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
+  const shared = variant === "subgroup";
+  const cost = (tile: (typeof laneTiles)[number]) => workgroupsOf(tile, M, N) * laneCost(tile, shared);
+  return (shared ? sharingTiles : laneTiles).reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }
