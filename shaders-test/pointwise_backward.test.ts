@@ -124,6 +124,15 @@ test("silu's gradient of large values", async () => {
   assert.ok(values.every((value, i) => Math.abs(value - [0, 0, 0, 1, 1, 1][i]) < 1e-20), String(values));
 });
 
+test("the sum of one row over more columns than one grid dimension holds is the row", async () => {
+  const values = randomValues(64 * 65_536 + 1, 1);
+  const row = upload(gpu, values, [1, 1, values.length]);
+  const sums = sumRows(row);
+  assert.ok(Buffer.from(values.buffer).equals(Buffer.from((await sums.read()).buffer)));
+  row.free();
+  sums.free();
+});
+
 test("sums of partial sums, with a factor", async () => {
   for (const size of [1, 255, 5000]) {
     const values = randomValues(size, 1).map(Math.abs);

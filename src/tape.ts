@@ -121,6 +121,11 @@ export function wantsGradient(...inputs: (Tensor | undefined)[]): boolean {
   return (gpu && activeTapes.get(gpu)?.wantsGradient(inputs)) ?? false;
 }
 
+/** Throws ShapeError when a gradient is wanted through an op that has no backward pass: it would be lost in silence. */
+export function refuseGradient(op: string, ...inputs: Tensor[]): void {
+  if (wantsGradient(...inputs)) throw new ShapeError(op, "has no backward pass", inputs[0].gpu.scopeName);
+}
+
 /**
  * To be called by every differentiable op after its forward pass, with how its gradient flows. Does nothing without a
  * tape, or when no input wants a gradient.

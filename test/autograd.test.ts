@@ -3,12 +3,13 @@ import { test } from "node:test";
 import { randomValues, testGpu, upload } from "../shaders-test/harness.ts";
 import { Gradients, backward, checkpoint } from "../src/autograd.ts";
 import { ShapeError } from "../src/errors.ts";
+import { addInto, sumRows } from "../src/ops/accumulate.ts";
 import { embedding } from "../src/ops/embed.ts";
 import { fill, zeros } from "../src/ops/fill.ts";
 import { mseLoss } from "../src/ops/loss.ts";
 import { groupNorm, layerNorm } from "../src/ops/norm.ts";
 import { adamW, lossGradient, optimizerState, startStep } from "../src/ops/optim.ts";
-import { add, concatLast, multiply, scale, silu } from "../src/ops/pointwise.ts";
+import { add, concatLast, copyInto, multiply, scale, silu } from "../src/ops/pointwise.ts";
 import { softmax } from "../src/ops/softmax.ts";
 import { Tape, differentiable } from "../src/tape.ts";
 import type { Tensor } from "../src/tensor.ts";
@@ -77,6 +78,14 @@ test("backward without a watched tensor, or from an op that gives no gradient, i
   thrown(() => gradientsOf([], () => scale(x, 2), dy), /no watched tensor leads/);
   thrown(() => gradientsOf([x], () => differentiable(scale(x, 2), { inputs: { x }, saved: {}, backward: () => ({}) }), dy), /no gradient came for x/);
   thrown(() => gradientsOf([x], () => scale(x, 2), tensor([1, 2, 3])), /does not fit/);
+});
+
+test("an op without a backward pass refuses tracked tensors instead of losing their gradient", () => {
+  const [x, y] = [given([1, 2, 3], 1), given([1, 2, 3], 2)];
+  const tape = new Tape(gpu);
+  tape.watch([x]);
+  for (const op of [() => copyInto(y, x, 0), () => addInto(y, x), () => sumRows(x)]) assert.throws(() => tape.run(op), /has no backward pass/);
+  tape.run(() => copyInto(y, given([6], 3), 0));
 });
 
 // --- a network of every kind of op -------------------------------------------------------------------------------------

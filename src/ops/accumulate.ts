@@ -1,4 +1,5 @@
 import { addInto as addIntoScalar, addIntoVec4, sum as sumKernel, sumRows as sumRowsKernel } from "../generated/kernels.ts";
+import { refuseGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, floatOf } from "./check.ts";
 import { elementPlan } from "./grid.ts";
@@ -6,6 +7,7 @@ import { elementPlan } from "./grid.ts";
 /** sum += x, in place, element by element. Same number of elements and dtype. Not differentiable. */
 export function addInto(sum: Tensor, x: Tensor): Tensor {
   check(sum.size === x.size && sum.dtype === x.dtype, "addInto", `[${x.shape}] ${x.dtype} does not add to [${sum.shape}] ${sum.dtype}`, sum);
+  refuseGradient("addInto", sum, x);
   const { vec4, count, grid } = elementPlan(sum);
   sum.gpu.run(vec4 ? addIntoVec4 : addIntoScalar, {
     bindings: { x, sum },
@@ -33,6 +35,7 @@ export function sumRows(x: Tensor, range: { first: number; columns: number } = {
   const [batches, rows, stride] = x.shape;
   const { first, columns } = range;
   check(first >= 0 && columns > 0 && first + columns <= stride, "sumRows", `columns ${first} to ${first + columns} of [${x.shape}] do not exist`, x);
+  refuseGradient("sumRows", x);
   const { chunk, chunks } = planSumRows(rows);
   return x.gpu.scope("sum_rows", () => {
     const y = x.gpu.empty([batches, chunks, columns]);
@@ -50,6 +53,7 @@ export function sumRows(x: Tensor, range: { first: number; columns: number } = {
 
 /** factor times the sum of all elements, in a fixed order: x f32 -> f32 [1]. For partial sums. Not differentiable. */
 export function sum(x: Tensor, factor = 1): Tensor {
+  refuseGradient("sum", x);
   const y = x.gpu.empty([1]);
   x.gpu.run(sumKernel, {
     bindings: { x, y },

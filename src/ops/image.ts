@@ -1,4 +1,5 @@
 import { meanFilter, resizeAxis } from "../generated/kernels.ts";
+import { refuseGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, floatOf } from "./check.ts";
 import { elementGrid } from "./grid.ts";
@@ -6,12 +7,14 @@ import { elementGrid } from "./grid.ts";
 /**
  * Bilinear resize with half-pixel centres, PyTorch's `interpolate(mode="bilinear", align_corners=False)`, or with
  * `antialias` as torchvision's Resize. x [B, H, W, C] -> [B, height, width, C]. Separable: first the rows, then the columns.
+ * Not differentiable.
  */
 export function resizeBilinear(x: Tensor, height: number, width: number, options: { antialias: boolean }): Tensor {
   check(x.shape.length === 4, "resizeBilinear", `takes [B, H, W, C], got [${x.shape}]`, x);
   check(Number.isInteger(height) && Number.isInteger(width) && height > 0 && width > 0, "resizeBilinear", `no image of ${height}x${width}`, x);
   const [batches, inHeight, inWidth, channels] = x.shape;
   const { antialias } = options;
+  refuseGradient("resizeBilinear", x);
   return x.gpu.scope("resize", () => {
     // f32 in between: rounded once.
     const rows = resizeOneAxis(x, [batches, inHeight, inWidth * channels], height, antialias, "f32");
@@ -36,9 +39,10 @@ function resizeOneAxis(x: Tensor, [outer, length, inner]: [number, number, numbe
   return y;
 }
 
-/** Mean over each 3x3 window; pixels on the border keep their value. x [B, H, W] -> [B, H, W]. */
+/** Mean over each 3x3 window; pixels on the border keep their value. x [B, H, W] -> [B, H, W]. Not differentiable. */
 export function meanFilter3x3(x: Tensor): Tensor {
   check(x.shape.length === 3, "meanFilter3x3", `takes [B, H, W], got [${x.shape}]`, x);
+  refuseGradient("meanFilter3x3", x);
   const [, height, width] = x.shape;
   const y = x.gpu.empty(x.shape, x.dtype);
   x.gpu.run(meanFilter, {

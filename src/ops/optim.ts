@@ -90,7 +90,7 @@ export interface StartStepOptions {
  * the bias corrections; moves the loss scale. To be called once a step, before `adamW` of each parameter.
  */
 export function startStep(state: Tensor, gradients: readonly Tensor[], options: StartStepOptions): void {
-  const { betas, maxNorm, scaling = { growthFactor: 1, backoffFactor: 1, growthInterval: 1 } } = options;
+  const { betas, maxNorm, scaling = { growthFactor: 1, backoffFactor: 1, growthInterval: Number.MAX_SAFE_INTEGER } } = options;
   checkShape("startStep", "state", state, [stateNames.length]);
   state.gpu.scope("start_step", () => {
     state.gpu.run(startStepKernel, {

@@ -1,5 +1,5 @@
 import { binary, binaryVec4, copyColumns, siluBackward as siluBackwardScalar, siluBackwardVec4, transpose, unary, unaryVec4 } from "../generated/kernels.ts";
-import { differentiable } from "../tape.ts";
+import { differentiable, refuseGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { zeros } from "./fill.ts";
@@ -183,6 +183,7 @@ function padLast(x: Tensor, start: number, channels: number): Tensor {
 export function copyInto(destination: Tensor, source: Tensor, elementOffset: number): void {
   const end = elementOffset + source.size;
   check(elementOffset >= 0 && end <= destination.size, "copyInto", `elements ${elementOffset} to ${end} exceed [${destination.shape}]`, destination);
+  refuseGradient("copyInto", destination, source);
   runCopy("copyInto", { from: source, stride: source.size }, { into: destination, stride: destination.size, column: elementOffset }, source.size);
 }
 
