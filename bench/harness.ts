@@ -1,5 +1,6 @@
 import { openGpu } from "../src/gpu/open_node.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import type { Tensor } from "../src/tensor.ts";
 
 /** One thing to time: `run` records the work once; flops and bytes are those of one run. */
 export interface BenchCase {
@@ -19,6 +20,15 @@ export interface BenchResult {
   leastMs: number;
   gflops: number;
   gbps: number;
+}
+
+/** What a case returns that makes several tensors. */
+export function together(tensors: Iterable<Tensor | undefined>): { free(): void } {
+  return {
+    free: () => {
+      for (const tensor of tensors) tensor?.free();
+    },
+  };
 }
 
 const warmUps = 2;

@@ -3,13 +3,13 @@
 //
 // logits, dlogits [N, V] storage type T
 // targets [N], lse [N] f32; dloss, share [1] f32
-// Each invocation strides over the elements; arithmetic in f32.
+// One workgroup a row at a time, its invocations stride over the columns; arithmetic in f32.
 //! include lib/fold.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 
 struct Params {
-  count: u32,
+  rows: u32,
   columns: u32,
   ignored: u32,
 }
@@ -28,12 +28,14 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let step = workgroup_count(workgroups) * WORKGROUP;
-  for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
-    let n = i / params.columns;
+  let step = workgroup_count(workgroups);
+  for (var n = flat_workgroup(workgroup, workgroups); n < params.rows; n += step) {
     let target_column = targets[n];
-    let probability = exp(f32(logits[i]) - lse[n]);
-    let error = probability - select(0.0, 1.0, i % params.columns == target_column);
-    dlogits[i] = T(select(dloss[0] * share[0] * error, 0.0, target_column == params.ignored));
+    let factor = select(dloss[0] * share[0], 0.0, target_column == params.ignored);
+    for (var v = local; v < params.columns; v += WORKGROUP) {
+      let i = n * params.columns + v;
+      let probability = exp(f32(logits[i]) - lse[n]);
+      dlogits[i] = T(factor * (probability - select(0.0, 1.0, v == target_column)));
+    }
   }
 }

@@ -40,15 +40,15 @@ export function l1Loss(prediction: Tensor, target: Tensor, options: DifferenceLo
 function differenceLoss(op: string, prediction: Tensor, target: Tensor, absolute: boolean, { weights }: DifferenceLossOptions): Tensor {
   const { gpu } = prediction;
   checkShape(op, "target", target, prediction.shape);
-  const [batches] = prediction.shape;
-  if (weights) checkShape(op, "weights", weights, [batches]);
-  const itemSize = prediction.size / batches;
+  if (weights) checkShape(op, "weights", weights, [prediction.shape[0]]);
+  const items = weights ? prediction.shape[0] : 1;
+  const itemSize = prediction.size / items;
   const overrides = { ABSOLUTE: absolute, HAS_WEIGHTS: weights !== undefined };
   const prelude = { T: floatOf(op, prediction), W: floatOf(op, target) };
   const factor = 1 / prediction.size;
   const loss = gpu.scope(op, () => {
     const blocks = reductionBlocks(itemSize, gpu.adapter.software);
-    const parts = gpu.empty([batches, blocks]);
+    const parts = gpu.empty([items, blocks]);
     gpu.run(differenceLossKernel, {
       bindings: { prediction, targets: target, weights, parts },
       params: { count: parts.size, item_size: itemSize, blocks },
@@ -168,9 +168,9 @@ export function crossEntropyLoss(logits: Tensor, targets: Tensor, options: Cross
       const dlogits = gpu.empty(logits.shape, logits.dtype);
       gpu.run(crossEntropyBackward, {
         bindings: { ...saved, dloss, dlogits },
-        params: { count: dlogits.size, columns, ignored },
+        params: { rows, columns, ignored },
         prelude,
-        grid: elementGrid(gpu, dlogits.size),
+        grid: strideGrid(rows, 1, gpu.adapter.software),
         flops: 4 * dlogits.size,
         bytes: bytesOf(logits, dlogits),
       });

@@ -1,0 +1,45 @@
+import { bytesOf } from "../src/ops/check.ts";
+import { embeddingBackward } from "../src/ops/embed.ts";
+import { adamW, optimizerState, startStep, sumOfSquares, updateEma } from "../src/ops/optim.ts";
+import { scale } from "../src/ops/pointwise.ts";
+import { randomValues, upload } from "../shaders-test/values.ts";
+import { benchMain, together } from "./harness.ts";
+
+/** Weights: the convolution 320 to 320 of SD 1.5, and one more, which leaves no quads. */
+const sizes = [9 * 320 * 320, 9 * 320 * 320 + 1];
+const [vocabulary, channels, tokens] = [30_522, 64, 32 * 77];
+
+await benchMain((gpu) => {
+  const betas = [0.9, 0.999] as const;
+  const state = optimizerState(gpu);
+  const one = upload(gpu, Float32Array.of(1e-4), [1]);
+  const ids = gpu.tensor(Uint32Array.from(randomValues(tokens, 1), (value) => Math.floor(((value + 1) / 2) * 5000)), [tokens]);
+  const dy = upload(gpu, randomValues(tokens * channels, 2), [tokens, channels]);
+  startStep(state, [dy], { betas });
+  return [
+    {
+      name: `embedding backward of ${tokens} ids`,
+      variant: `${vocabulary}x${channels}`,
+      flops: dy.size,
+      bytes: bytesOf(dy) + 4 * vocabulary * channels,
+      run: () => together(embeddingBackward(dy, ids, [vocabulary], [true])),
+    },
+    ...sizes.flatMap((size) => {
+      const [weight, gradient, mean] = [1, 2, 3].map((seed) => upload(gpu, randomValues(size, seed), [size]));
+      const square = upload(gpu, randomValues(size, 4).map(Math.abs), [size]);
+      const shared = { name: `${size} weights`, flops: 0 };
+      const moved = (tensors: number) => tensors * bytesOf(weight);
+      return [
+        { ...shared, variant: "copy", bytes: moved(2), run: () => scale(weight, 1) },
+        { ...shared, variant: "sum of squares", bytes: moved(1), run: () => sumOfSquares([gradient]) },
+        {
+          ...shared,
+          variant: "AdamW",
+          bytes: moved(7),
+          run: () => (adamW({ weight, gradient, mean, square }, { state, learningRate: one, betas, eps: 1e-8, weightDecay: 1e-2 }), together([])),
+        },
+        { ...shared, variant: "EMA", bytes: moved(3), run: () => (updateEma(mean, weight, one), together([])) },
+      ];
+    }),
+  ];
+});
