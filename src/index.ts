@@ -5,6 +5,10 @@ export type { MemoryReport } from "./gpu/buffers.ts";
 export { chromeTrace, type Profile, type ProfileRow } from "./gpu/profile.ts";
 export { Tensor, type Dtype } from "./tensor.ts";
 
+export { Gradients, backward, checkpoint } from "./autograd.ts";
+export { Tape, differentiable, withTape, type Differentiation, type GradientsOf, type Named, type Wants } from "./tape.ts";
+
+export * from "./ops/accumulate.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/conv.ts";
 export * from "./ops/diffusion.ts";
@@ -12,8 +16,11 @@ export * from "./ops/embed.ts";
 export * from "./ops/fill.ts";
 export * from "./ops/grounding.ts";
 export * from "./ops/image.ts";
+export * from "./ops/loss.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/norm.ts";
+export * from "./ops/norm_backward.ts";
+export * from "./ops/optim.ts";
 export * from "./ops/pointwise.ts";
 export * from "./ops/softmax.ts";
 
