@@ -89,7 +89,7 @@ test("without subgroups and f16 the default agrees as well", async () => {
 
 test("the plan follows the device and one item, not the batch", () => {
   assert.equal(productVariant({ software: true, subgroups: true }, 64), "subgroup");
-  assert.equal(productVariant({ software: true, subgroups: true }, 4), "vector");
+  assert.equal(productVariant({ software: true, subgroups: true }, 8), "vector");
   assert.equal(productVariant({ software: true, subgroups: false }, 64), "vector");
   assert.equal(productVariant({ software: false, subgroups: true }, 64), "tiled");
   for (const variant of ["subgroup", "vector", "tiled"] as const) {

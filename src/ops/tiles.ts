@@ -8,11 +8,11 @@ export type ProductVariant = "subgroup" | "vector" | "tiled" | "naive";
 
 /**
  * The design for a device and N columns: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles
- * cheap, but up to four columns leave no lanes to share rows between.
+ * cheap, but few columns leave few lanes to share rows between.
  */
 export function productVariant({ software, subgroups }: DeviceFacts, N: number): ProductVariant {
   if (!software) return "tiled";
-  return subgroups && N > 4 ? "subgroup" : "vector";
+  return subgroups && N >= 16 ? "subgroup" : "vector";
 }
 
 /** Overrides that shape a tile, and the rows and columns of c that one workgroup computes. */
@@ -46,9 +46,9 @@ const laneTiles = [16, 8, 4].flatMap((ROWS) =>
 /** The subgroup kernels take lanes by pairs. */
 const sharingTiles = laneTiles.filter((tile) => tile.overrides.COLUMNS > 1);
 
-/** Cycles of a workgroup for one k, measured on lavapipe: four columns of b, its rows of a, the products. */
+/** Time of a workgroup for one k in arbitrary units, fitted to a sweep of all tiles on lavapipe. */
 function laneCost({ overrides: { ROWS, COLUMNS } }: (typeof laneTiles)[number], shared: boolean): number {
-  return 40 + (12 * ROWS) / (shared ? COLUMNS : 1) + 4 * ROWS;
+  return shared ? 28 + (20 * ROWS) / COLUMNS + ROWS : 2 + ROWS;
 }
 
 const wideTile: Tile = { overrides: { ROWS: 8, LANES_X: 16, LANES_Y: 8 }, rows: 64, columns: 64 };
