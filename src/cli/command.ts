@@ -20,8 +20,7 @@ export function createCommand(name: string, description: string, example: string
 
 /** Prints for people on stderr: progress, logs, tables. stdout is for results. */
 export function log(line: string): void {
-  const clear = process.stderr.isTTY ? "\r\x1b[K" : ""; // a progress bar may stand there; it is drawn anew below
-  process.stderr.write(`${clear}${line}\n`);
+  process.stderr.write(`${line}\n`);
 }
 
 /** One object on stdout. */

@@ -105,6 +105,7 @@ async function groundAll(films: AsyncIterable<FilmWork>, plan: RunPlan, output: 
     const count = new EvaluationCount(plan.tasks, settings);
     for await (const items of gatherCalls(films, pipeline, settings)) {
       const { results, gpuBytesPeak } = await groundCall(items, plan, pipeline, count, progress);
+      progress.stop();
       addWork(run, results[0]);
       for (const [i, result] of results.entries()) {
         signal.throwIfAborted();

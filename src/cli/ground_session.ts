@@ -4,6 +4,7 @@ import { openGpu } from "../gpu/open_node.ts";
 import { DiskBiasStore } from "../grounding/bias_store_node.ts";
 import type { GroundingPipeline } from "../grounding/pipeline.ts";
 import { loadPipeline } from "../node.ts";
+import { formatBytes } from "../weights/inspect.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { log } from "./command.ts";
 import type { RunOptions } from "./ground_options.ts";
@@ -75,7 +76,7 @@ function loadingProgress() {
         progress = createProgress();
         present = part;
       }
-      progress.update(`loading ${part}, ${Math.round(bytes / MIB)} of ${Math.round(total / MIB)} MiB`, bytes, total);
+      progress.update(`loading ${part}, ${formatBytes(bytes)} of ${formatBytes(total)}`, bytes, total);
     },
     stop: () => progress.stop(),
   };

@@ -5,7 +5,7 @@ import { log } from "./command.ts";
 export interface Progress {
   /** `done` of `total` in any unit, and what is being worked on. The total may change on the way. */
   update(label: string, done: number, total: number): void;
-  /** Takes the bar away. */
+  /** Takes the bar away, so that lines can be printed. The next update brings it back. */
   stop(): void;
 }
 
@@ -18,6 +18,22 @@ export function createProgress(): Progress {
 }
 
 function barProgress(): Progress {
+  const started = performance.now();
+  let bar: SingleBar | undefined;
+  return {
+    update(label, done, total) {
+      bar ??= startBar();
+      bar.setTotal(total);
+      bar.update(done, { label, left: timeLeft(started, done, total) });
+    },
+    stop() {
+      bar?.stop();
+      bar = undefined;
+    },
+  };
+}
+
+function startBar(): SingleBar {
   const bar = new SingleBar({
     format: "{bar} {percentage} %  {left}  {label}",
     barCompleteChar: "━",
@@ -25,19 +41,11 @@ function barProgress(): Progress {
     barsize: 24,
     stream: process.stderr,
     clearOnComplete: true,
-    forceRedraw: true,
     linewrap: false,
     gracefulExit: false,
   });
-  const started = performance.now();
   bar.start(1, 0, { label: "", left: "" });
-  return {
-    update(label, done, total) {
-      bar.setTotal(total);
-      bar.update(done, { label, left: timeLeft(started, done, total) });
-    },
-    stop: () => bar.stop(),
-  };
+  return bar;
 }
 
 function lineProgress(): Progress {

@@ -1,9 +1,8 @@
 import { Command, type OptionValues } from "commander";
+import { formatBytes } from "../weights/inspect.ts";
 import { createCommand, interruptSignal, printJson } from "./command.ts";
 import { createProgress } from "./progress.ts";
 import { type CommandOutput, convertWeights, inspectWeights, pullWeights } from "./weights.ts";
-
-const MIB = 2 ** 20;
 
 /** `weights inspect|convert|pull`. */
 export function weightsCommand(): Command {
@@ -46,8 +45,8 @@ function pullCommand(): Command {
 async function pull(repository: string, options: OptionValues): Promise<CommandOutput> {
   const progress = createProgress();
   const onProgress: NonNullable<Parameters<typeof pullWeights>[1]["onProgress"]> = ({ path, index, count, fileBytes, fileTotal }) => {
-    const size = fileTotal === undefined ? "" : ` of ${(fileTotal / MIB).toFixed(1)}`;
-    progress.update(`${path} (${index} of ${count}), ${(fileBytes / MIB).toFixed(1)}${size} MiB`, index - 1 + (fileTotal ? fileBytes / fileTotal : 0), count);
+    const size = fileTotal === undefined ? "" : ` of ${formatBytes(fileTotal)}`;
+    progress.update(`${path} (${index} of ${count}), ${formatBytes(fileBytes)}${size}`, index - 1 + (fileTotal ? fileBytes / fileTotal : 0), count);
   };
   try {
     return await pullWeights(repository, { ...options, signal: interruptSignal(), onProgress }, process.env);
