@@ -49,6 +49,7 @@ describe("every image with every phrase", () => {
       `attnscope: ${truncated}: is a damaged or truncated PNG file; export it again`,
       "attnscope: 1 image could not be used; the results of the others are kept",
     ]);
+    assert.match(outcome.stderr, /^note: .*films\.json has no boxes for .*twin.film_05\.png$/m);
     assert.match(outcome.stderr, /^note: "of the": no adjective, noun or verb in the phrase: all tokens are used$/m);
   });
 
@@ -69,6 +70,9 @@ describe("every image with every phrase", () => {
     for (const folder of folders) {
       assert.deepEqual(readdirSync(join(out, folder)).sort(), ["heat.png", "map.npy", "mask.png", "overlay.png", "result.json", "words.png"]);
     }
+    const records: ResultRecord[] = folders.map((folder) => JSON.parse(readFileSync(join(out, folder, "result.json"), "utf8")));
+    assert.equal(new Set(records.map(({ image, phrase }) => image.sha256 + phrase)).size, folders.length);
+    assert.equal(records.filter(({ reference }) => reference).length, 3); // the twin has other boxes, if any
   });
 
   test("the record holds what the map came from", () => {

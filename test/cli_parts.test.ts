@@ -6,7 +6,7 @@ import { EvaluationCount } from "../src/cli/evaluation_count.ts";
 import { readFilmsFile } from "../src/cli/films_file.ts";
 import { evaluationsPerMap } from "../src/cli/ground_work.ts";
 import { isOfItsKind, readSyntheticFilms } from "../src/cli/model_card.ts";
-import { type OutputFolder, openOutputFolder } from "../src/cli/output_folder.ts";
+import { type OutputFolder, openOutputFolder, resultName } from "../src/cli/output_folder.ts";
 import { shippedModel } from "../src/cli/package.ts";
 import { formatDuration } from "../src/cli/progress.ts";
 import { planPreprocess, transformBoxes } from "../src/data/preprocess.ts";
@@ -90,6 +90,13 @@ describe("the output folder", () => {
     await output.close();
     assert.equal(existsSync(path), false);
   });
+});
+
+test("a result is named after image and phrase, and fits any file system", () => {
+  assert.equal(resultName("some/where/film.01.png", "Left effusion."), "film.01__left-effusion");
+  const long = resultName(`${"ä".repeat(100)}.png`, "word ".repeat(50));
+  assert.ok(long.startsWith(`${"ä".repeat(75)}__word-word`));
+  assert.ok(Buffer.byteLength(long) < 240, long);
 });
 
 describe("coordinates on the film", () => {

@@ -18,7 +18,10 @@ export function createCommand(name: string, description: string, example: string
     .configureHelp({ showGlobalOptions: true });
 }
 
-/** Prints for people on stderr: progress, logs, tables. stdout is for results. */
+/**
+ * Prints for people on stderr: progress, logs, tables. stdout is for results. (Dawn's native code prints two lines about
+ * maxDynamic…Buffers on stderr when it looks for an adapter; a process cannot hold back its own libraries.)
+ */
 export function log(line: string): void {
   process.stderr.write(`${line}\n`);
 }

@@ -1,5 +1,6 @@
-import { basename, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Box } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
 import { defaultSettings } from "../grounding/options.ts";
 import { savingsRows } from "../report/savings_rows.ts";
@@ -32,9 +33,24 @@ async function ground(images: readonly string[], options: GroundCommandOptions):
 
 /** Every image with every phrase; what was named twice is done once. */
 async function tasksOf(images: readonly string[], { phrase, boxes }: GroundCommandOptions): Promise<FilmTask[]> {
-  const known = new Map((boxes ? await readFilmsFile(boxes) : []).map((film) => [film.image, film.boxes]));
-  const paths = new Map(images.map((path) => [resolve(path), path]));
-  return [...paths.values()].map((path) => ({ path, phrases: [...new Set(phrase)], boxes: known.get(basename(path)) ?? [] }));
+  const paths = [...new Map(images.map((path) => [resolve(path), path])).values()];
+  const boxesOf = boxes ? await readBoxes(boxes, paths) : () => [];
+  return paths.map((path) => ({ path, phrases: [...new Set(phrase)], boxes: boxesOf(path) }));
+}
+
+/** The boxes of each image: its path is taken from the file's folder; a name alone serves where only one image bears it. */
+async function readBoxes(file: string, paths: readonly string[]): Promise<(path: string) => readonly Box[]> {
+  const films = await readFilmsFile(file);
+  const find = (path: string) => {
+    const isUnique = paths.filter((other) => basename(other) === basename(path)).length === 1;
+    const atPath = films.find(({ image }) => resolve(dirname(file), image) === resolve(path));
+    return atPath ?? (isUnique ? films.find(({ image }) => image === basename(path)) : undefined);
+  };
+  return (path) => {
+    const film = find(path);
+    if (!film) log(`note: ${file} has no boxes for ${path}`);
+    return film?.boxes ?? [];
+  };
 }
 
 function printResult({ path, record }: FinishedResult): void {
@@ -62,8 +78,8 @@ export function runObject({ results, timings, ...run }: GroundRun): object {
 }
 
 /** Ends a command: with the interruption, where there was one, or the exit code for films that were left out. */
-export function finish({ interrupted, failures, results }: GroundRun, signal: AbortSignal): void {
-  if (interrupted) signal.throwIfAborted();
+export function finish({ failures, results }: GroundRun, signal: AbortSignal): void {
+  signal.throwIfAborted();
   if (failures.length === 0) return;
   if (results.length > 0) log(`attnscope: ${failures.length} image${failures.length === 1 ? "" : "s"} could not be used; the results of the others are kept`);
   process.exitCode = exitCodes.badInput;

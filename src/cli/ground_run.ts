@@ -1,4 +1,4 @@
-import { basename, extname, join } from "node:path";
+import { basename, join } from "node:path";
 import { type GroundSettings, completeSettings } from "../grounding/options.ts";
 import { preparePhrase } from "../grounding/phrases.ts";
 import type { GroundProgress, GroundingPipeline } from "../grounding/pipeline.ts";
@@ -7,7 +7,6 @@ import type { Cost } from "../grounding/savings.ts";
 import type { ReportEntry } from "../report/card.ts";
 import { reportHtml } from "../report/report.ts";
 import { phraseNote, resultRecord } from "../report/result_record.ts";
-import { phraseSlug } from "../text/phrase_slug.ts";
 import { log } from "./command.ts";
 import { EvaluationCount } from "./evaluation_count.ts";
 import { type FilmFailure, type FilmTask, type FilmWork, readFilms } from "./film_tasks.ts";
@@ -15,7 +14,7 @@ import type { RunOptions } from "./ground_options.ts";
 import { type Session, openSession, withMemoryAdvice } from "./ground_session.ts";
 import { type CallItem, gatherCalls } from "./ground_work.ts";
 import { isOfItsKind } from "./model_card.ts";
-import { type OutputFolder, openOutputFolder } from "./output_folder.ts";
+import { type OutputFolder, openOutputFolder, resultName } from "./output_folder.ts";
 import { version } from "./package.ts";
 import { type Progress, createProgress } from "./progress.ts";
 import { writeResultFiles, writeText } from "./result_files.ts";
@@ -69,9 +68,9 @@ export async function groundFilms(plan: RunPlan): Promise<GroundRun> {
     const first = await films.next(); // without a good film there is no need to load the model
     if (!first.done) await withMemoryAdvice(options, () => groundAll(prepended(first.value, films), plan, output, run));
   } catch (error) {
-    if (!signal.aborted) throw error;
-    run.interrupted = true;
+    if (!(signal.aborted && (error as Error).name === "AbortError")) throw error;
   } finally {
+    run.interrupted = signal.aborted;
     run.seconds = (performance.now() - started) / 1000;
     await writeReport(run).finally(() => output.close());
   }
@@ -95,8 +94,8 @@ async function* prepended<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T
 }
 
 async function groundAll(films: AsyncIterable<FilmWork>, plan: RunPlan, output: OutputFolder, run: GroundRun): Promise<void> {
-  const { settings, options, signal } = plan;
-  const session = await openSession(options, signal);
+  const { settings, options } = plan;
+  const session = await openSession(options, plan.signal);
   const progress = createProgress();
   try {
     const { pipeline } = session;
@@ -104,11 +103,10 @@ async function groundAll(films: AsyncIterable<FilmWork>, plan: RunPlan, output: 
     await explainPhrases(plan, pipeline);
     const count = new EvaluationCount(plan.tasks, settings);
     for await (const items of gatherCalls(films, pipeline, settings)) {
-      const { results, gpuBytesPeak } = await groundCall(items, plan, pipeline, count, progress);
+      const { results, gpuBytesPeak } = await groundCall(items, { plan, pipeline, count, progress });
       progress.stop();
       addWork(run, results[0]);
       for (const [i, result] of results.entries()) {
-        signal.throwIfAborted();
         const warnings = warningsOf(items[i].work, session);
         for (const warning of warnings.filter((text) => !run.warnings.includes(text))) {
           run.warnings.push(warning);
@@ -137,8 +135,16 @@ function shortened(phrase: string): string {
   return phrase.length > 60 ? `${phrase.slice(0, 60)}…` : phrase;
 }
 
+interface CallContext {
+  plan: RunPlan;
+  pipeline: GroundingPipeline;
+  count: EvaluationCount;
+  progress: Progress;
+}
+
 /** One call of the pipeline, watched. */
-async function groundCall(items: readonly CallItem[], { settings, signal }: RunPlan, pipeline: GroundingPipeline, count: EvaluationCount, progress: Progress): Promise<{ results: GroundResult[]; gpuBytesPeak: number }> {
+async function groundCall(items: readonly CallItem[], { plan, pipeline, count, progress }: CallContext): Promise<{ results: GroundResult[]; gpuBytesPeak: number }> {
+  const { settings, signal } = plan;
   const { gpu } = pipeline.ldm;
   const names = [...new Set(items.map(({ work }) => basename(work.path)))];
   const subject = names.length === 1 ? names[0] : `${names.length} films`;
@@ -168,25 +174,8 @@ interface WriteContext {
 async function writeResult(work: FilmWork, result: GroundResult, { pipeline, output, ...context }: WriteContext): Promise<FinishedResult> {
   const { path, sha256, boxes } = work;
   const record = resultRecord(result, { ...context, version, ldm: pipeline.ldm, imageName: basename(path), imageSha256: sha256, boxes });
-  const name = `${folderBase(path)}__${phraseSlug(record.phrase)}`;
-  const { folder, written } = await output.add(name, { imageSha256: sha256, phrase: record.phrase }, (at) => writeResultFiles(at, result, record, boxes));
+  const { folder, written } = await output.add(resultName(path, record.phrase), { imageSha256: sha256, phrase: record.phrase }, (at) => writeResultFiles(at, result, record, boxes));
   return { folder, path, record, thumbnails: written };
-}
-
-/** Bytes of an image's name in a folder's: with the phrase's 69 and a number, below the 255 that file systems allow. */
-const LONGEST_BASE = 150;
-
-/** The image's name without its extension, cut between characters where it is very long. */
-function folderBase(path: string): string {
-  const name = basename(path, extname(path));
-  let base = "";
-  let bytes = 0;
-  for (const character of name) {
-    bytes += Buffer.byteLength(character);
-    if (bytes > LONGEST_BASE) break;
-    base += character;
-  }
-  return base;
 }
 
 /** Adds what one call took: its results share the numbers. */

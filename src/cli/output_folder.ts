@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { InputError } from "../errors.ts";
+import { phraseSlug } from "../text/phrase_slug.ts";
 import { makeFolders, onDisk } from "../weights/atomic_file_node.ts";
 
 /** What makes two results the same one: it may be replaced by a new run. */
@@ -20,6 +21,19 @@ export interface OutputFolder {
   add<T>(name: string, identity: ResultIdentity, write: (folder: string) => Promise<T>): Promise<{ folder: string; written: T }>;
   /** Removes temporary files and, where nothing was written, the folder itself. */
   close(): Promise<void>;
+}
+
+/** Bytes of an image's name in a folder's: with the phrase's 69 and a number, below the 255 that file systems allow. */
+const LONGEST_BASE = 150;
+
+/** `<image>__<phrase-slug>`: the image's name without extension, cut between characters where it is very long. */
+export function resultName(imagePath: string, phrase: string): string {
+  let base = "";
+  for (const character of basename(imagePath, extname(imagePath))) {
+    if (Buffer.byteLength(base + character) > LONGEST_BASE) break;
+    base += character;
+  }
+  return `${base}__${phraseSlug(phrase)}`;
 }
 
 /** Files of a result folder. */
