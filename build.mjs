@@ -47,7 +47,6 @@ async function bundle(kernels) {
     target: "es2022",
     sourcemap: true,
     logLevel: "warning",
-    define: { __ATTNSCOPE_VERSION__: JSON.stringify(version) },
     absWorkingDir: root,
   };
   rmSync(join(root, "dist"), { recursive: true, force: true });

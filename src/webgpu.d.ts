@@ -3,6 +3,3 @@ declare module "webgpu" {
   export function create(options: string[]): GPU;
   export const globals: Record<string, unknown>;
 }
-
-/** The package's version, set at build time. */
-declare const __ATTNSCOPE_VERSION__: string;

@@ -1,5 +1,4 @@
 import { stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { InputError } from "../errors.ts";
 import { writeSafetensorsFile } from "../weights/atomic_file_node.ts";
@@ -10,6 +9,7 @@ import { pullRepository, type PullOptions } from "../weights/hub_node.ts";
 import { formatBytes, formatSummary, inspectCheckpoint, type CheckpointSummary } from "../weights/inspect.ts";
 import { openCheckpoint, weightsPath } from "../weights/open_checkpoint.ts";
 import { shown } from "../weights/shown.ts";
+import { cacheFolder } from "./cache_folder.ts";
 
 /** What a command says: one object for `--json`, lines for people. */
 export interface CommandOutput {
@@ -76,7 +76,7 @@ export interface PullCommandOptions extends Omit<PullOptions, "token"> {
  */
 export async function pullWeights(repository: string, options: PullCommandOptions, environment: NodeJS.ProcessEnv): Promise<CommandOutput> {
   const address = hubAddress(options.endpoint ?? environment.HF_ENDPOINT, repository, options.revision);
-  const cache = options.cache ?? join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "attnscope");
+  const cache = options.cache ?? cacheFolder(environment);
   const result = await pullRepository(address, cache, { ...options, token: environment.HF_TOKEN });
   const lines = result.files.map(({ path, bytes, downloaded }) => `${downloaded ? "fetched" : "present"}  ${path}  ${formatBytes(bytes)}`);
   return { json: result, text: [...lines, result.folder].join("\n") };
