@@ -4,34 +4,28 @@
 // A workgroup of LANES_X by LANES_Y invocations computes ROWS * LANES_Y pixels by 4 * LANES_X channels, ROWS by four
 // each. STEP input channels of one tap at a time are staged: the input by groups of four pixels, neighbouring
 // invocations reading neighbouring channels; the weights by groups of four columns. Sums in f32 in the order of the
-// weight's rows, whatever the tile. Workgroup bytes: 16 * STEP * (LANES_Y * ROWS / 4 + LANES_X); 8 KiB for 64 by 64.
+// weight's rows, whatever the tile. LANES_X is 2 * ROWS, so that each invocation stages two groups of pixels.
+// Workgroup bytes: 16 * STEP * (LANES_Y * ROWS / 4 + LANES_X); 8 KiB for 64 by 64.
 //! include lib/fold.wgsl
 //! include lib/conv2d_io.wgsl
 override LANES_X: u32 = 16;
 override LANES_Y: u32 = 8;
 override ROWS: u32 = 8;
+override WORKGROUP = LANES_X * LANES_Y;
 const STEP = 16u;
 
 // input_tile[group of four pixels][channel]; weight_tile[channel][group of four columns].
 var<workgroup> input_tile: array<vec4<f32>, LANES_Y * ROWS / 4 * STEP>;
 var<workgroup> weight_tile: array<vec4<f32>, STEP * LANES_X>;
 
-fn stage_input(local: u32, m: u32, ky: u32, kx: u32, channel: u32) {
-  let last = params.c1 + params.c2 - 1;
-  for (var i = local; i < LANES_Y * ROWS / 4 * STEP; i += LANES_X * LANES_Y) {
-    let taps = taps_at(patches_from(m + i / STEP * 4), ky, kx);
-    input_tile[i] = load_input(taps, min(channel + i % STEP, last));
-  }
-}
-
 fn stage_weight(local: u32, k: u32, n: u32) {
   let last = params.kernel.x * params.kernel.y * (params.c1 + params.c2) - 1;
-  for (var i = local; i < LANES_X * STEP; i += LANES_X * LANES_Y) {
+  for (var i = local; i < LANES_X * STEP; i += WORKGROUP) {
     weight_tile[i] = load_weight(min(k + i / LANES_X, last), n + i % LANES_X * 4);
   }
 }
 
-@compute @workgroup_size(LANES_X * LANES_Y)
+@compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -44,13 +38,19 @@ fn main(
   let column = local % LANES_X;
   let row = local / LANES_X * ROWS;
   let channels = params.c1 + params.c2;
+  let patches0 = patches_from(m + local / STEP * 4);
+  let patches1 = patches_from(m + (WORKGROUP + local) / STEP * 4);
 
   var tile: Tile;
   var k = 0u;
   for (var ky = 0u; ky < params.kernel.x; ky++) {
     for (var kx = 0u; kx < params.kernel.y; kx++) {
+      let taps0 = taps_at(patches0, ky, kx);
+      let taps1 = taps_at(patches1, ky, kx);
       for (var c = 0u; c < channels; c += STEP) {
-        stage_input(local, m, ky, kx, c);
+        let channel = min(c + local % STEP, channels - 1);
+        input_tile[local] = load_input(taps0, channel);
+        input_tile[WORKGROUP + local] = load_input(taps1, channel);
         stage_weight(local, k, n);
         workgroupBarrier();
         let end = min(STEP, channels - c);

@@ -2,32 +2,28 @@
 //
 // A workgroup of LANES_X by LANES_Y invocations computes ROWS * LANES_Y rows by 4 * LANES_X columns, ROWS by four each.
 // STEP values of k at a time are staged: a by groups of four rows, neighbouring invocations reading neighbouring k;
-// b by groups of four columns. Sums in f32 in the order of k, whatever the tile.
+// b by groups of four columns. Sums in f32 in the order of k, whatever the tile. LANES_X is 2 * ROWS, so that each
+// invocation stages two groups of rows.
 // Workgroup bytes: 16 * STEP * (LANES_Y * ROWS / 4 + LANES_X, twice where GATED); 8 KiB for 64 by 64.
 //! include lib/fold.wgsl
 //! include lib/matmul_io.wgsl
 override LANES_X: u32 = 16;
 override LANES_Y: u32 = 8;
 override ROWS: u32 = 8;
+override WORKGROUP = LANES_X * LANES_Y;
 const STEP = 16u;
 
 // a_tile[group of four rows][k]; b_tile[k][group of four columns], the gate's columns after the value's.
 var<workgroup> a_tile: array<vec4<f32>, LANES_Y * ROWS / 4 * STEP>;
 var<workgroup> b_tile: array<vec4<f32>, STEP * LANES_X * (1 + u32(GATED))>;
 
-fn stage_a(local: u32, batch: u32, m: u32, k: u32) {
-  for (var i = local; i < LANES_Y * ROWS / 4 * STEP; i += LANES_X * LANES_Y) {
-    a_tile[i] = load_a(row_offsets(batch, m + i / STEP * 4) + min(k + i % STEP, params.K - 1));
-  }
-}
-
 fn stage_b(local: u32, start: u32, k: u32, n: u32, offset: u32) {
-  for (var i = local; i < LANES_X * STEP; i += LANES_X * LANES_Y) {
+  for (var i = local; i < LANES_X * STEP; i += WORKGROUP) {
     b_tile[offset + i] = load_b(start, min(k + i / LANES_X, params.K - 1), n + i % LANES_X * 4);
   }
 }
 
-@compute @workgroup_size(LANES_X * LANES_Y)
+@compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -42,11 +38,15 @@ fn main(
   let b_start = batch * params.b_stride;
   let column = local % LANES_X;
   let row = local / LANES_X * ROWS;
+  let rows0 = row_offsets(batch, m + local / STEP * 4);
+  let rows1 = row_offsets(batch, m + (WORKGROUP + local) / STEP * 4);
 
   var values: Tile;
   var gates: Tile;
   for (var k = 0u; k < params.K; k += STEP) {
-    stage_a(local, batch, m, k);
+    let own = min(k + local % STEP, params.K - 1);
+    a_tile[local] = load_a(rows0 + own);
+    a_tile[WORKGROUP + local] = load_a(rows1 + own);
     stage_b(local, b_start, k, n, 0);
     if (GATED) {
       stage_b(local, b_start + params.N, k, n, LANES_X * STEP);
