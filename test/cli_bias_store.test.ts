@@ -14,6 +14,7 @@ test("what one store keeps, another reads", async () => {
   await new DiskBiasStore(folder).put("a key", maps(1));
   assert.deepEqual(await new DiskBiasStore(folder).get("a key"), maps(1));
   assert.equal(await new DiskBiasStore(folder).get("another key"), undefined);
+  assert.equal(await new DiskBiasStore(folder, { version: "2" }).get("a key"), undefined);
   assert.equal(readdirSync(folder).length, 1);
 });
 

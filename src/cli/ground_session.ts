@@ -9,7 +9,7 @@ import { cacheFolder } from "./cache_folder.ts";
 import { log } from "./command.ts";
 import type { RunOptions } from "./ground_options.ts";
 import { type SyntheticFilms, readSyntheticFilms } from "./model_card.ts";
-import { shippedModel } from "./package.ts";
+import { shippedModel, version } from "./package.ts";
 import { createProgress } from "./progress.ts";
 
 const MIB = 2 ** 20;
@@ -61,6 +61,7 @@ export async function withMemoryAdvice<T>({ memoryBudget, dtype }: RunOptions, w
 
 function openBiasStore(): DiskBiasStore {
   return new DiskBiasStore(join(cacheFolder(), "text-bias"), {
+    version,
     onUnwritable: (reason) => log(`note: text biases are not kept: ${reason}`),
   });
 }

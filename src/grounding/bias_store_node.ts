@@ -8,6 +8,8 @@ import { type BiasStore, MemoryBiasStore } from "./phrase_bias.ts";
 export interface DiskBiasStoreOptions {
   /** Most bytes that the folder's files may take together. Default: 1 GiB. */
   limitBytes?: number;
+  /** Stands in every key: what another version of the program made may differ in the last bits and is not used. */
+  version?: string;
   /** Called once where the folder cannot be written. Maps are then kept in memory alone. */
   onUnwritable?: (reason: string) => void;
 }
@@ -16,13 +18,14 @@ const extension = ".bias";
 const digestBytes = 32;
 
 /**
- * Text biases in a folder, one file a key: the name is the key's SHA-256, the content that of the maps (little-endian
+ * Text biases in a folder, one file a key: the name is the SHA-256 of version and key, the content that of the maps (little-endian
  * float32) and then the maps. A file that does not match its digest counts as absent and is written anew. The least
  * recently used files go first where the folder grows beyond its limit. Several processes may share it.
  */
 export class DiskBiasStore implements BiasStore {
   readonly #folder: string;
   readonly #limit: number;
+  readonly #version: string;
   readonly #onUnwritable: (reason: string) => void;
   readonly #memory = new MemoryBiasStore();
   #bytes: number | undefined;
@@ -31,6 +34,7 @@ export class DiskBiasStore implements BiasStore {
   constructor(folder: string, options: DiskBiasStoreOptions = {}) {
     this.#folder = folder;
     this.#limit = options.limitBytes ?? 2 ** 30;
+    this.#version = options.version ?? "";
     this.#onUnwritable = options.onUnwritable ?? (() => undefined);
   }
 
@@ -65,7 +69,7 @@ export class DiskBiasStore implements BiasStore {
   }
 
   #path(key: string): string {
-    return join(this.#folder, createHash("sha256").update(key).digest("hex") + extension);
+    return join(this.#folder, createHash("sha256").update(this.#version + key).digest("hex") + extension);
   }
 
   async #measure(): Promise<number> {
