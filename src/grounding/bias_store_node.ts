@@ -18,9 +18,9 @@ const extension = ".bias";
 const digestBytes = 32;
 
 /**
- * Text biases in a folder, one file a key: the name is the SHA-256 of version and key, the content that of the maps (little-endian
- * float32) and then the maps. A file that does not match its digest counts as absent and is written anew. The least
- * recently used files go first where the folder grows beyond its limit. Several processes may share it.
+ * Text biases in a folder, one file a key: the name is the SHA-256 of version and key, the content that of the maps
+ * (little-endian float32) and then the maps. A file that does not match its digest counts as absent and is written
+ * anew. The least recently used files go first where the folder grows beyond its limit. Several processes may share it.
  */
 export class DiskBiasStore implements BiasStore {
   readonly #folder: string;
