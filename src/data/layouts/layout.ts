@@ -1,0 +1,55 @@
+import type { Box } from "../preprocess.ts";
+
+/** One image with a text and what the text points at. */
+export interface DataSample {
+  /** The image's dicom_id. */
+  readonly id: string;
+  /** Path of the image file. */
+  readonly imagePath: string;
+  /** The text as the data set has it: alternatives may be parted by `|`. */
+  readonly caption: string;
+  /** Boxes in pixels of the image; none where the layout has none. */
+  readonly boxes: readonly Box[];
+  /** A finding, or several parted by `|`; empty where the data set has none. */
+  readonly label: string;
+  readonly split: Split;
+  /** Width and height as the data set states them, which the boxes refer to. */
+  readonly statedSize?: readonly [width: number, height: number];
+  /** Line of the CSV file where the sample starts. */
+  readonly line: number;
+}
+
+/** MIMIC-CXR's splits, the held-out p19 part of the published training, and MS-CXR's own films in it. */
+export const splits = ["train", "validate", "test", "p19", "mscxr"] as const;
+export type Split = (typeof splits)[number];
+
+/** Something wrong with a data set, and where. */
+export interface DataProblem {
+  /** The file that has the line. */
+  readonly file: string;
+  readonly line: number;
+  /** What is wrong with what, in words. */
+  readonly fact: string;
+}
+
+/** The values of a CSV row by the names of the columns. */
+export type RowValues = Readonly<Record<string, string>>;
+
+/** One row, understood: all it holds, or what is wrong with it. */
+export type RowReading = { readonly sample: Omit<DataSample, "line" | "imagePath"> & { readonly path: string } } | { readonly facts: readonly string[] };
+
+/** How a data set lies on the disk: a CSV file, and image files whose paths it holds. */
+export interface Layout {
+  readonly name: string;
+  /** The CSV file's name. */
+  readonly file: RegExp;
+  /** The file's name, for people. */
+  readonly fileName: string;
+  /** Columns without which the data set cannot be read. */
+  readonly columns: readonly string[];
+  /** Rows with the same key are one sample with several boxes; undefined where every row is a sample. */
+  readonly sampleKey: ((values: RowValues) => string) | undefined;
+  /** What no two rows may have in common, unless it is empty, and how to call it. */
+  readonly identity: (values: RowValues) => { readonly key: string; readonly name: string };
+  readonly readRow: (values: RowValues) => RowReading;
+}
