@@ -1,0 +1,129 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { checkDataset, type CheckReport } from "../data/layouts/check_node.ts";
+import type { DataProblem } from "../data/layouts/layout.ts";
+import { type DatasetFile, expectedFiles, findDatasets } from "../data/layouts/open_node.ts";
+import { writePhantomDataset } from "../data/layouts/write_phantom_node.ts";
+import { captionVocabulary } from "../data/phantom/captions.ts";
+import { InputError } from "../errors.ts";
+import { CheckFailed, createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { createProgress } from "./progress.ts";
+
+/** `data phantom|check`. */
+export function dataCommand(): Command {
+  return new Command("data")
+    .description("make the synthetic data set, check a real one")
+    .addHelpText("after", "\nExample:\n  $ attnscope data phantom --count 10000 --seed 1 --out phantom")
+    .addCommand(phantomCommand())
+    .addCommand(checkCommand());
+}
+
+interface PhantomOptions {
+  out: string;
+  count: number;
+  validate: number;
+  test: number;
+  seed: number;
+  size: number;
+  json?: boolean;
+}
+
+function phantomCommand(): Command {
+  return createCommand("phantom", "draw synthetic radiographs with phrases and boxes, the same on every platform", "data phantom --count 10000 --seed 1 --out phantom")
+    .requiredOption("--out <folder>", "where to put the data set; an interrupted run goes on in it")
+    .option("--count <n>", "films to train on", wholeNumber, 10_000)
+    .option("--validate <n>", "films to validate on", wholeNumber, 200)
+    .option("--test <n>", "films of each test set: as the training's, with one finding, with two", wholeNumber, 200)
+    .option("--seed <n>", "seed of all films", wholeNumber, 0)
+    .option("--size <pixels>", "side of the films", wholeNumber, 128)
+    .action(makePhantom);
+}
+
+async function makePhantom({ out, count, validate, test, seed, size, json }: PhantomOptions): Promise<void> {
+  const progress = createProgress();
+  const counts = { train: count, validate, test, single: test, pairs: test };
+  const onProgress = (set: string, done: number, total: number) => progress.update(`${set} films, ${done} of ${total}`, done, total);
+  try {
+    const summary = await writePhantomDataset(out, { seed, size, counts }, { onProgress, signal: interruptSignal() });
+    progress.stop();
+    const rate = summary.drawn / summary.seconds;
+    if (json) printJson({ out, seed, size, counts, ...summary, filmsPerSecond: rate, vocabulary: captionVocabulary().length });
+    else log(`${out}: ${summary.films} films of ${size} x ${size}, ${summary.drawn} drawn now (${rate.toFixed(0)} a second), ${captionVocabulary().length} words`);
+  } finally {
+    progress.stop();
+  }
+}
+
+interface CheckCommandOptions {
+  images?: string;
+  decode: boolean;
+  json?: boolean;
+}
+
+function checkCommand(): Command {
+  return createCommand("check", "list all that is wrong with a data set: the MIMIC-CXR-JPG and MS-CXR layouts", "data check ms-cxr --images mimic-cxr-jpg")
+    .argument("<dir>", "the folder of the data set, of several, or a CSV file")
+    .option("--images <folder>", "where the paths of the images start (default: the folder of the CSV file)")
+    .option("--no-decode", "look whether the image files are there without decoding them")
+    .action(check);
+}
+
+async function check(location: string, { images, decode, json }: CheckCommandOptions): Promise<void> {
+  const signal = interruptSignal();
+  const reports: (CheckReport & { layout: string; file: string; problemList: DataProblem[] })[] = [];
+  for (const dataset of await datasetsAt(location)) {
+    const problemList: DataProblem[] = [];
+    const report = await withProgress(dataset.file, (onProgress) =>
+      checkDataset(dataset, {
+        images,
+        decode,
+        signal,
+        onProgress,
+        onProblem(problem) {
+          problemList.push(problem);
+          if (!json) printLine(`${problem.file}:${problem.line}: ${problem.fact}`);
+        },
+      }),
+    );
+    reports.push({ layout: dataset.layout.name, file: dataset.file, ...report, problemList });
+  }
+  const problems = reports.reduce((sum, report) => sum + report.problems, 0);
+  if (json) printJson({ problems, datasets: reports.map(({ problemList, ...report }) => ({ ...report, problems: problemList })) });
+  else for (const report of reports) printLine(summaryLine(report));
+  if (problems > 0) throw new CheckFailed(`${problems} problems`);
+}
+
+async function withProgress<T>(label: string, work: (onProgress: (done: number, total: number) => void) => Promise<T>): Promise<T> {
+  const progress = createProgress();
+  try {
+    return await work((done, total) => progress.update(label, done, total));
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The data sets of a folder, or where it has none, those of the folders in it. */
+async function datasetsAt(location: string): Promise<DatasetFile[]> {
+  const own = await findDatasets(location);
+  if (own.length > 0) return own;
+  const folders = (await readdir(location, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => join(location, name));
+  const inside = (await Promise.all(folders.sort().map((folder) => findDatasets(folder)))).flat();
+  if (inside.length === 0) throw new InputError(location, `holds no data set of a known layout; it needs ${expectedFiles()}`);
+  return inside;
+}
+
+function summaryLine({ layout, file, samples, images, boxes, problems }: CheckReport & { layout: string; file: string }): string {
+  const counts = [`${samples} samples`, `${images} images`, ...(boxes > 0 ? [`${boxes} boxes`] : [])].join(", ");
+  return `${file}: ${layout}, ${counts}, ${problems === 0 ? "no problems" : `${problems} problem${problems === 1 ? "" : "s"}`}`;
+}
+
+function printLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It is not a whole number of 0 or more.");
+  return value;
+}
