@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { reportError } from "./command.ts";
+import { dataCommand } from "./data_command.ts";
 import { doctorCommand } from "./doctor.ts";
 import { groundCommand } from "./ground.ts";
 import { version } from "./package.ts";
@@ -13,7 +14,7 @@ export function createProgram(): Command {
     .description("Where in this image is what this phrase says?")
     .version(version)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
-  for (const command of [groundCommand(), verifyCommand(), doctorCommand(), weightsCommand()]) program.addCommand(command);
+  for (const command of [groundCommand(), verifyCommand(), dataCommand(), doctorCommand(), weightsCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
   return program;
