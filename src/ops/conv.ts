@@ -66,56 +66,55 @@ export function planConv2d(shape: Conv2dShape, variant: ProductVariant): Product
   return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: workgroupsOf(tile, shape.batches * pixels, N) };
 }
 
-/**
- * Convolution: activation(conv(x) + bias + shift) + residual. x [B, H, W, C1] -> [B, Ho, Wo, Cout]. The patches are
- * never stored, nor are the concatenated or upsampled input. Throws ShapeError.
- */
-export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
-  const { weight, bias, stride = 1, padding = [0, 0, 0, 0], skip, upsample = false, shift, activation, residual } = options;
+/** Checks the arguments of a convolution and gives its sizes. */
+function conv2dShape(x: Tensor, options: Conv2dOptions): Conv2dShape {
+  const { weight, bias, stride = 1, padding = [0, 0, 0, 0], skip, upsample = false, shift, residual } = options;
   check(x.shape.length === 4, "conv2d", `takes [B, H, W, C], got [${x.shape}]`, x);
   check(weight.shape.length === 4, "conv2d", `weight is [${weight.shape}], needs [kh, kw, Cin, Cout]`, x);
   const [batches, height, width, c1] = x.shape;
-  const [kernelHeight, kernelWidth, cIn, cOut] = weight.shape;
+  const [kernelHeight, kernelWidth, cIn, c_out] = weight.shape;
   const c2 = cIn - c1;
   if (skip) checkShape("conv2d", "skip", skip, [batches, height, width, c2]);
   else check(c2 === 0, "conv2d", `weight takes Cin=${cIn}, x has C=${c1}`, x);
   const factor = upsample ? 2 : 1;
   const [top, left, bottom, right] = padding;
-  const outHeight = Math.floor((factor * height + top + bottom - kernelHeight) / stride) + 1;
-  const outWidth = Math.floor((factor * width + left + right - kernelWidth) / stride) + 1;
-  check(outHeight > 0 && outWidth > 0, "conv2d", `a ${kernelHeight}x${kernelWidth} kernel does not fit ${height}x${width} with padding ${padding}`, x);
-  const shape = [batches, outHeight, outWidth, cOut];
-  if (bias) checkShape("conv2d", "bias", bias, [cOut]);
-  if (shift) checkShape("conv2d", "shift", shift, [batches, cOut]);
-  if (residual) checkShape("conv2d", "residual", residual, shape);
-  const pointwise = kernelHeight * kernelWidth === 1 && stride === 1 && padding.every((side) => side === 0);
-  if (pointwise && !skip && !upsample && !shift) {
-    const matrix = weight.reshape(cIn, cOut);
-    const y = linear(x, { weight: matrix, bias, activation, residual, variant: options.variant });
+  const out_height = Math.floor((factor * height + top + bottom - kernelHeight) / stride) + 1;
+  const out_width = Math.floor((factor * width + left + right - kernelWidth) / stride) + 1;
+  check(out_height > 0 && out_width > 0, "conv2d", `a ${kernelHeight}x${kernelWidth} kernel does not fit ${height}x${width} with padding ${padding}`, x);
+  if (bias) checkShape("conv2d", "bias", bias, [c_out]);
+  if (shift) checkShape("conv2d", "shift", shift, [batches, c_out]);
+  if (residual) checkShape("conv2d", "residual", residual, [batches, out_height, out_width, c_out]);
+  return { batches, height, width, c1, c2, out_height, out_width, c_out, kernel: [kernelHeight, kernelWidth], padding: [top, left], stride };
+}
+
+/** Whether a convolution is a linear layer of every pixel. */
+function isPointwise({ weight, stride = 1, padding = [], skip, upsample, shift }: Conv2dOptions): boolean {
+  const plain = !skip && !upsample && !shift && stride === 1;
+  return plain && weight.shape[0] * weight.shape[1] === 1 && padding.every((side) => side === 0);
+}
+
+/**
+ * Convolution: activation(conv(x) + bias + shift) + residual. x [B, H, W, C1] -> [B, Ho, Wo, Cout]. The patches are
+ * never stored, nor are the concatenated or upsampled input. Throws ShapeError.
+ */
+export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
+  const { weight, bias, skip, upsample = false, shift, activation, residual, variant } = options;
+  const shape = conv2dShape(x, options);
+  const { batches, c1, c2, out_height, out_width, c_out } = shape;
+  if (isPointwise(options)) {
+    const matrix = weight.reshape(c1, c_out);
+    const y = linear(x, { weight: matrix, bias, activation, residual, variant });
     matrix.free();
     return y;
   }
-  const sizes: Conv2dShape = {
-    batches,
-    height,
-    width,
-    c1,
-    c2,
-    out_height: outHeight,
-    out_width: outWidth,
-    c_out: cOut,
-    kernel: [kernelHeight, kernelWidth],
-    padding: [top, left],
-    stride,
-  };
-  const { kernel, overrides, quads, grid } = planConv2d(sizes, options.variant ?? productVariant(deviceFacts(x.gpu), cOut));
-  const y = x.gpu.empty(shape, x.dtype);
+  const { kernel, overrides, quads, grid } = planConv2d(shape, variant ?? productVariant(deviceFacts(x.gpu), c_out));
+  const y = x.gpu.empty([batches, out_height, out_width, c_out], x.dtype);
   x.gpu.run(kernel, {
     bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },
-    params: sizes,
+    params: shape,
     overrides: {
       ...overrides,
-      UPSAMPLE: factor,
+      UPSAMPLE: upsample ? 2 : 1,
       HAS_SKIP: skip !== undefined,
       HAS_BIAS: bias !== undefined,
       HAS_SHIFT: shift !== undefined,
@@ -124,7 +123,7 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
     },
     prelude: { T: floatOf("conv2d", x), W: floatOf("conv2d", weight) },
     grid,
-    flops: 2 * y.size * kernelHeight * kernelWidth * cIn,
+    flops: 2 * y.size * shape.kernel[0] * shape.kernel[1] * (c1 + c2),
     bytes: bytesOf(x, skip, weight, bias, shift, residual, y),
   });
   return y;
