@@ -88,9 +88,9 @@ function conv2dShape(x: Tensor, options: Conv2dOptions): Conv2dShape {
 }
 
 /** Whether a convolution is a linear layer of every pixel. */
-function isPointwise({ weight, stride = 1, padding = [], skip, upsample, shift }: Conv2dOptions): boolean {
+function isPointwise({ weight, stride = 1, padding, skip, upsample, shift }: Conv2dOptions): boolean {
   const plain = !skip && !upsample && !shift && stride === 1;
-  return plain && weight.shape[0] * weight.shape[1] === 1 && padding.every((side) => side === 0);
+  return plain && weight.shape[0] * weight.shape[1] === 1 && (padding ?? []).every((side) => side === 0);
 }
 
 /**
