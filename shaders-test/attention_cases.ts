@@ -35,6 +35,9 @@ export const attentionCases: readonly AttentionCase[] = [
   sizes(1, 2, 19, 19, 5, { causal: true, amplitude: 40 }),
 ];
 
+/** The cases that are run with f16 storage too. */
+export const attentionHalfCases: readonly AttentionCase[] = [sizes(3, 2, 13, 77, 13), sizes(1, 2, 65, 65, 40), sizes(1, 1, 20, 33, 160)];
+
 /** Cross-attentions: contexts of 77 and 32 tokens, of one, and of more than a tile. */
 export const crossAttentionCases: readonly AttentionCase[] = [
   sizes(1, 1, 1, 1, 1),
@@ -49,6 +52,9 @@ export const crossAttentionCases: readonly AttentionCase[] = [
   sizes(5, 2, 64, 32, 32),
   sizes(1, 4, 30, 77, 40, { amplitude: 80 }),
 ];
+
+/** The cases that are run with f16 storage too. */
+export const crossAttentionHalfCases: readonly AttentionCase[] = [sizes(3, 2, 21, 77, 13), sizes(2, 3, 65, 32, 64), sizes(1, 4, 30, 77, 40, { amplitude: 80 })];
 
 /** Self-attentions that are timed: the three levels of SD 1.5 at 512x512, and its VAE's one head. */
 export const attentionBench: readonly AttentionCase[] = [

@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { type CrossAttentionVariant, accumulateCapture, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
+import { type AttentionVariant, accumulateCapture, attentionDevice, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
 import type { Float } from "../src/ops/check.ts";
 import { zeros } from "../src/ops/fill.ts";
-import { type AttentionCase, crossAttentionCases } from "./attention_cases.ts";
+import { type AttentionCase, crossAttentionCases, crossAttentionHalfCases } from "./attention_cases.ts";
 import { capturedSums, probabilities, weightedValues } from "./attention_reference.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
+const device = attentionDevice(gpu);
 const plain = await testGpu({ without: ["subgroups", "shader-f16"] });
 
 /** How the items of a batch share contexts, and what is captured: a number of token sets, or everything. */
@@ -32,7 +33,7 @@ function inputs(size: AttentionCase, { contexts, sets }: Setting, dtype: Float) 
   };
 }
 
-async function run(on: Gpu, size: AttentionCase, setting: Setting, dtype: Float, variant?: CrossAttentionVariant) {
+async function run(on: Gpu, size: AttentionCase, setting: Setting, dtype: Float, variant?: AttentionVariant) {
   const { batch, heads, queries, keys, headSize } = size;
   const { contexts, contextOf, sets } = setting;
   const { q, k, v, weights } = inputs(size, setting, dtype);
@@ -52,7 +53,7 @@ async function run(on: Gpu, size: AttentionCase, setting: Setting, dtype: Float,
   return { out, captured };
 }
 
-async function compare(on: Gpu, size: AttentionCase, setting: Setting, dtype: Float, variant?: CrossAttentionVariant): Promise<void> {
+async function compare(on: Gpu, size: AttentionCase, setting: Setting, dtype: Float, variant?: AttentionVariant): Promise<void> {
   const { q, k, v, weights } = inputs(size, setting, dtype);
   const contextOf = indexOf(setting);
   const p = (round: Round) => probabilities(size, q, k, round, contextOf);
@@ -76,12 +77,11 @@ const nameOf = ({ batch, heads, queries, keys, headSize, amplitude }: AttentionC
   `${batch}x${heads}x${queries}x${keys}x${headSize}${amplitude ? ` amplitude ${amplitude}` : ""}`;
 
 for (const dtype of testDtypes(gpu)) {
-  for (const size of crossAttentionCases) {
-    for (const variant of crossAttentionVariants(gpu, size)) {
+  for (const size of dtype === "f16" ? crossAttentionHalfCases : crossAttentionCases) {
+    for (const variant of crossAttentionVariants(size, device)) {
       test(`cross attention ${variant} ${dtype} ${nameOf(size)}`, async () => {
-        const contexts = size.batch > 2 ? 2 : 1;
-        const contextOf = size.batch > 2 ? Array.from({ length: size.batch }, (_, b) => (b % 3 === 0 ? 1 : 0)) : undefined;
-        for (const sets of [3, "all"] as const) await compare(gpu, size, { contexts, contextOf, sets }, dtype, variant);
+        const contextOf = Array.from({ length: size.batch }, (_, b) => (b % 3 === 0 ? 1 : 0));
+        await compare(gpu, size, { contexts: 2, contextOf, sets: 3 }, dtype, variant);
       });
     }
   }
@@ -89,8 +89,8 @@ for (const dtype of testDtypes(gpu)) {
 
 const small: AttentionCase = { batch: 3, heads: 4, queries: 37, keys: 77, headSize: 16 };
 
-for (const variant of crossAttentionVariants(gpu, small)) {
-  for (const sets of [0, 1, 12, 77]) {
+for (const variant of crossAttentionVariants(small, device)) {
+  for (const sets of [0, 1, 12, 77, "all"] as const) {
     test(`cross attention ${variant} captures ${sets} sets`, () => compare(gpu, small, { contexts: 3, sets }, "f32", variant));
   }
 
@@ -121,6 +121,8 @@ for (const variant of crossAttentionVariants(gpu, small)) {
     }
   });
 
+  // Not the tiles: 70,000 workgroups with barriers take a CPU device too long, and they fold their grid with the same lines.
+  if (variant === "tiles") continue;
   test(`cross attention ${variant}: more workgroups than one grid dimension holds`, () =>
     compare(gpu, { batch: 70_000, heads: 1, queries: 1, keys: 2, headSize: 1 }, { contexts: 1, sets: 1 }, "f32", variant));
 }

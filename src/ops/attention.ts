@@ -1,25 +1,19 @@
-import { accumulateCapture as accumulateCaptureKernel, attentionNaive, crossAttentionNaive } from "../generated/kernels.ts";
+import {
+  accumulateCapture as accumulateCaptureKernel,
+  attentionLanes,
+  attentionNaive,
+  attentionTiles,
+  crossAttentionLanes,
+  crossAttentionNaive,
+  crossAttentionTiles,
+} from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Kernel } from "../gpu/kernel.ts";
 import type { Tensor } from "../tensor.ts";
-import { bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 
-/** Arguments of `attention`. */
-export interface AttentionOptions {
-  heads: number;
-  /** Query i attends to the keys 0 to i; queries and keys are equally many. */
-  causal?: boolean;
-  /** u32 [B, Nk]: 1 = attend. A query with no key left attends uniformly to all keys. */
-  keyMask?: Tensor;
-  variant?: AttentionVariant;
-}
-
-/** Which kernel: chosen from the adapter where absent; naive is the second opinion. */
-export type AttentionVariant = "naive";
-
-/** The variants that a device can run on these sizes, the default first. */
-export function attentionVariants(_gpu: Gpu, _shape: AttentionShape): AttentionVariant[] {
-  return ["naive"];
-}
+/** Which kernel: `lanes` for devices that compute on the CPU, `tiles` for GPUs, `naive` as second opinion for both. */
+export type AttentionVariant = "lanes" | "tiles" | "naive";
 
 /** Sizes of an attention: B items, Nq queries, Nk keys, H heads of d channels. */
 export interface AttentionShape {
@@ -30,15 +24,71 @@ export interface AttentionShape {
   headSize: number;
 }
 
-/** Kernel, grid and cost of a self-attention. */
-export function planAttention(shape: AttentionShape) {
-  const { batch, queries, keys, heads, headSize } = shape;
-  return {
-    kernel: attentionNaive,
-    grid: Math.ceil((batch * queries * heads) / 64),
-    flops: 4 * batch * heads * queries * keys * headSize,
-    params: { batch, queries, keys, heads, head_size: headSize, scale: headSize ** -0.5 },
-  };
+/** What the choice of a variant depends on besides the shape. */
+export interface AttentionDevice {
+  /** Whether the device computes on the CPU. */
+  software: boolean;
+  /** Lanes of its smallest subgroup; 0 without subgroups. */
+  subgroupLanes: number;
+}
+
+/** A kernel, what it is specialised by, its workgroups and its cost. */
+type Choice<K> =
+  K extends Kernel<infer B, infer P, infer _O, infer _L>
+    ? {
+        kernel: Kernel<B, P, string, Specialisation & { T: Float }>;
+        prelude: Specialisation;
+        overrides: { ROW_GROUPS?: number };
+        grid: number;
+        flops: number;
+      }
+    : never;
+
+/** Prelude constants of the variants; the kernels' headers explain them. */
+interface Specialisation {
+  D?: number;
+  H?: number;
+  LOADS?: number;
+  COLS?: number;
+  CHUNKS?: number;
+  TILES?: number;
+}
+
+// --- self-attention ----------------------------------------------------------------------------------------------
+
+/** Arguments of `attention`. */
+export interface AttentionOptions {
+  heads: number;
+  /** Query i attends to the keys 0 to i; queries and keys are equally many. */
+  causal?: boolean;
+  /** u32 [B, Nk]: 1 = attend. A query with no key left attends uniformly to all keys, as with transformers' masks. */
+  keyMask?: Tensor;
+  /** Chosen from shape and device where absent. */
+  variant?: AttentionVariant;
+}
+
+/** Variants that a device can run on a shape, the default first. */
+export function attentionVariants(shape: AttentionShape, device: AttentionDevice): AttentionVariant[] {
+  // Two vec4 a channel must fit into the 8 KiB that WGSL grants private variables.
+  return variantsOf({ lanes: shape.headSize <= 256, tiles: true }, device);
+}
+
+/** Kernel, constants, grid and cost of an attention. */
+export function planAttention(shape: AttentionShape, variant: AttentionVariant): Choice<typeof attentionNaive> {
+  const { batch, queries, heads, headSize } = shape;
+  const flops = flopsOf(shape);
+  if (variant === "naive") {
+    return { kernel: attentionNaive, prelude: { D: headSize }, overrides: {}, grid: Math.ceil((batch * queries * heads) / 64), flops };
+  }
+  if (variant === "lanes") {
+    return { kernel: attentionLanes, prelude: { D: headSize }, overrides: {}, grid: batch * heads * Math.ceil(queries / laneQueries), flops };
+  }
+  const { COLS, ROW_GROUPS } = tilesOf(shape);
+  // An invocation holds at most 32 vec4 of sums; larger heads are cut into slices.
+  const chunks = Math.ceil(headSize / (8 * COLS));
+  const CHUNKS = Math.ceil(chunks / Math.ceil((chunks * COLS) / 32));
+  const grid = batch * heads * Math.ceil(chunks / CHUNKS) * Math.ceil(queries / (4 * ROW_GROUPS));
+  return { kernel: attentionTiles, prelude: { COLS, CHUNKS }, overrides: { ROW_GROUPS }, grid, flops };
 }
 
 /**
@@ -48,21 +98,29 @@ export function planAttention(shape: AttentionShape) {
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { causal = false, keyMask } = options;
   const shape = shapeOf("attention", q, k, v, options.heads);
-  const { batch, keys, queries } = shape;
+  const { batch, queries, keys, heads, headSize } = shape;
   checkShape("attention", "k", k, [batch, keys, q.shape[2]]);
   if (keyMask) checkShape("attention", "keyMask", keyMask, [batch, keys]);
   check(!causal || queries === keys, "attention", `causal needs as many queries as keys, got ${queries} and ${keys}`, q);
+  const variant = chooseVariant("attention", attentionVariants(shape, attentionDevice(q.gpu)), options.variant, q);
+  const { kernel, prelude, overrides, grid, flops } = planAttention(shape, variant);
   const out = q.gpu.empty(q.shape, q.dtype);
-  const { kernel, ...plan } = planAttention(shape);
   q.gpu.run(kernel, {
-    ...plan,
     bindings: { q, k, v, key_mask: keyMask, out },
-    overrides: { CAUSAL: causal, HAS_KEY_MASK: keyMask !== undefined },
-    prelude: { T: floatOf("attention", q), D: shape.headSize },
+    params: { batch, heads, queries, keys, head_size: headSize, scale: headSize ** -0.5 },
+    overrides: { ...overrides, CAUSAL: causal, HAS_KEY_MASK: keyMask !== undefined },
+    prelude: { ...prelude, T: floatOf("attention", q) },
+    grid,
+    flops,
     bytes: bytesOf(q, k, v, out),
   });
   return out;
 }
+
+// --- cross-attention with capture --------------------------------------------------------------------------------
+
+/** Sums over token sets by f32 weights [P, S, Nk], or every key's probability (S = Nk). */
+export type Capture = { weights: Tensor } | { all: true };
 
 /** Arguments of `crossAttention`. */
 export interface CrossAttentionOptions {
@@ -71,58 +129,57 @@ export interface CrossAttentionOptions {
   contextOf?: Tensor;
   /** Which sums of the probabilities to keep: none where absent. */
   capture?: Capture;
-  variant?: CrossAttentionVariant;
+  /** Chosen from shape and device where absent. */
+  variant?: AttentionVariant;
 }
 
-/** Sums over token sets by f32 weights [P, S, Nk], or every key's probability (S = Nk). */
-export type Capture = { weights: Tensor } | { all: true };
-
-/** Which kernel: chosen from the adapter where absent; naive is the second opinion. */
-export type CrossAttentionVariant = "naive";
-
-/** The variants that a device can run on these sizes, the default first. */
-export function crossAttentionVariants(_gpu: Gpu, _shape: AttentionShape): CrossAttentionVariant[] {
-  return ["naive"];
+/** Variants that a device can run on a shape, the default first. Only the naive one takes more than 256 keys. */
+export function crossAttentionVariants(shape: AttentionShape, device: AttentionDevice): AttentionVariant[] {
+  // All scores of a head stay in registers: 80 vec4 a lane, or 32 an invocation of a tile.
+  return variantsOf({ lanes: shape.keys <= 80, tiles: shape.keys <= 256 }, device);
 }
 
-/** Kernel, grid and cost of a cross-attention that captures `sets` sums. */
-export function planCrossAttention(shape: AttentionShape) {
+/** Kernel, constants, grid and cost of a cross-attention. */
+export function planCrossAttention(shape: AttentionShape, variant: AttentionVariant): Choice<typeof crossAttentionNaive> {
   const { batch, queries, keys, heads, headSize } = shape;
-  return {
-    kernel: crossAttentionNaive,
-    grid: Math.ceil((batch * queries) / 64),
-    flops: 4 * batch * heads * queries * keys * headSize,
-    params: { batch, queries, keys, heads, head_size: headSize, scale: headSize ** -0.5 },
-  };
+  const flops = flopsOf(shape);
+  if (variant === "naive") {
+    return { kernel: crossAttentionNaive, prelude: { D: headSize, H: heads }, overrides: {}, grid: Math.ceil((batch * queries) / 64), flops };
+  }
+  if (variant === "lanes") {
+    return { kernel: crossAttentionLanes, prelude: { LOADS: Math.ceil(keys / 16) }, overrides: {}, grid: batch * Math.ceil(queries / laneQueries), flops };
+  }
+  const { COLS, ROW_GROUPS } = tilesOf(shape);
+  const grid = batch * Math.ceil(queries / (4 * ROW_GROUPS));
+  return { kernel: crossAttentionTiles, prelude: { COLS, TILES: Math.ceil(keys / 32) }, overrides: { ROW_GROUPS }, grid, flops };
 }
 
 /**
  * Fused cross-attention that captures sums of its own probabilities P[b, h, q, j] in the same dispatch:
- * captured[b, s, q] = sum over heads and keys of weights[p, s, j] P[b, h, q, j] / heads, p being the item's context.
- * q [B, Nq, heads * d], k and v [contexts, Nk, heads * d] -> out [B, Nq, heads * d], captured f32 [B, S, Nq].
+ * captured[b, s, q] = sum over keys of weights[p, s, j] times the mean over heads of P[b, h, q, j], p being the item's
+ * context. q [B, Nq, heads * d], k and v [contexts, Nk, heads * d] -> out [B, Nq, heads * d], captured f32 [B, S, Nq].
  */
 export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAttentionOptions): { out: Tensor; captured?: Tensor } {
   const { contextOf, capture } = options;
   const shape = shapeOf("crossAttention", q, k, v, options.heads);
-  const { batch, queries, keys } = shape;
+  const { batch, queries, keys, heads, headSize } = shape;
   const contexts = k.shape[0];
-  const contextStep = checkContexts("crossAttention", q, contexts, batch, contextOf);
+  const contextStep = contextStepOf("crossAttention", q, contexts, batch, contextOf);
   const weights = capture && "weights" in capture ? capture.weights : undefined;
-  if (weights) {
-    check(weights.dtype === "f32" && weights.shape.length === 3, "crossAttention", `capture weights are f32 [P, S, Nk], got ${weights.dtype} [${weights.shape}]`, q);
-    checkShape("crossAttention", "capture weights", weights, [contexts, weights.shape[1], keys]);
-  }
+  if (weights) checkShape("crossAttention", "capture weights", weights, [contexts, weights.shape[1], keys]);
+  const variant = chooseVariant("crossAttention", crossAttentionVariants(shape, attentionDevice(q.gpu)), options.variant, q);
+  const { kernel, prelude, overrides, grid, flops } = planCrossAttention(shape, variant);
   const sets = weights ? weights.shape[1] : capture ? keys : 0;
   const out = q.gpu.empty(q.shape, q.dtype);
   // Without capture a scalar of its own is bound: the runtime's stand-in cannot be both read and written.
   const captured = q.gpu.empty(capture ? [batch, sets, queries] : [1]);
-  const { kernel, ...plan } = planCrossAttention(shape);
   q.gpu.run(kernel, {
-    ...plan,
-    params: { ...plan.params, sets, context_step: contextStep },
     bindings: { q, k, v, context_of: contextOf, weights, out, captured },
-    overrides: { HAS_CONTEXT_OF: contextOf !== undefined, CAPTURE: weights ? 1 : capture ? 2 : 0 },
-    prelude: { T: floatOf("crossAttention", q), D: shape.headSize, H: shape.heads },
+    params: { batch, heads, queries, keys, head_size: headSize, sets, context_step: contextStep, scale: headSize ** -0.5 },
+    overrides: { ...overrides, HAS_CONTEXT_OF: contextOf !== undefined, CAPTURE: weights ? 1 : capture ? 2 : 0 },
+    prelude: { ...prelude, T: floatOf("crossAttention", q) },
+    grid,
+    flops,
     bytes: bytesOf(q, k, v, weights, out, captured),
   });
   if (capture) return { out, captured };
@@ -149,7 +206,7 @@ export function accumulateCapture(sink: Tensor, captured: Tensor, options: Accum
   const contexts = sink.shape[0];
   checkShape("accumulateCapture", "sink", sink, [contexts, sets, queries]);
   checkShape("accumulateCapture", "weights", weights, [batch]);
-  const contextStep = checkContexts("accumulateCapture", captured, contexts, batch, contextOf);
+  const contextStep = contextStepOf("accumulateCapture", captured, contexts, batch, contextOf);
   sink.gpu.run(accumulateCaptureKernel, {
     bindings: { captured, item_weights: weights, context_of: contextOf, sink },
     params: { count: sink.size, map: sets * queries, batch, context_step: contextStep },
@@ -160,6 +217,38 @@ export function accumulateCapture(sink: Tensor, captured: Tensor, options: Accum
     bytes: bytesOf(captured, sink, sink),
   });
   return sink;
+}
+
+// --- what both share ---------------------------------------------------------------------------------------------
+
+/** Queries of a workgroup of the lanes kernels: 8 invocations of 4. */
+const laneQueries = 32;
+
+/** Scores and sums of values: a multiplication and an addition each. */
+function flopsOf({ batch, heads, queries, keys, headSize }: AttentionShape): number {
+  return 4 * batch * heads * queries * keys * headSize;
+}
+
+/** Channels of values an invocation (4 or 5, whichever leaves fewer unused) and groups of 4 queries a workgroup. */
+function tilesOf({ queries, headSize }: AttentionShape): { COLS: number; ROW_GROUPS: number } {
+  const padded = (columns: number) => Math.ceil(headSize / (8 * columns)) * 8 * columns;
+  return { COLS: padded(5) <= padded(4) ? 5 : 4, ROW_GROUPS: queries <= 256 ? 8 : 16 };
+}
+
+/** What of a device decides on the variant. */
+export function attentionDevice(gpu: Gpu): AttentionDevice {
+  return { software: gpu.adapter.software, subgroupLanes: gpu.has("subgroups") ? gpu.device.adapterInfo.subgroupMinSize : 0 };
+}
+
+function variantsOf(fits: { lanes: boolean; tiles: boolean }, device: AttentionDevice): AttentionVariant[] {
+  const lanes: AttentionVariant[] = fits.lanes && device.subgroupLanes >= 8 ? ["lanes"] : [];
+  const tiles: AttentionVariant[] = fits.tiles ? ["tiles"] : [];
+  return device.software ? [...lanes, ...tiles, "naive"] : [...tiles, ...lanes, "naive"];
+}
+
+function chooseVariant(op: string, possible: AttentionVariant[], wanted: AttentionVariant | undefined, x: Tensor): AttentionVariant {
+  if (wanted) check(possible.includes(wanted), op, `variant ${wanted} does not run here, only ${possible.join(", ")}`, x);
+  return wanted ?? possible[0];
 }
 
 /** Sizes of an attention from its tensors; throws where they do not fit together. The batch of k is left to the caller. */
@@ -176,7 +265,7 @@ function shapeOf(op: string, q: Tensor, k: Tensor, v: Tensor, heads: number): At
 }
 
 /** Step from one item's context to the next one's; throws where the number of contexts fits no rule. */
-function checkContexts(op: string, x: Tensor, contexts: number, batch: number, contextOf: Tensor | undefined): 0 | 1 {
+function contextStepOf(op: string, x: Tensor, contexts: number, batch: number, contextOf: Tensor | undefined): 0 | 1 {
   if (contextOf) checkShape(op, "contextOf", contextOf, [batch]);
   else check(contexts === 1 || contexts === batch, op, `${contexts} contexts for ${batch} items need contextOf`, x);
   return contexts === 1 ? 0 : 1;

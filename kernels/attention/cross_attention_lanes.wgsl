@@ -1,0 +1,186 @@
+// cross attention with capture, queries in lanes: P[b, h, i, j] = softmax_j(scale * q[b, i, h] . k[p, j, h])
+//   out[b, i, h] = sum_j P[b, h, i, j] v[p, j, h]
+//   captured[b, s, i] = sum_j weights[p, s, j] sum_h P[b, h, i, j] / H
+//
+// q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
+// context_of [B]; without it p = b * context_step
+// weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
+//
+// For devices that compute on the CPU: no workgroup memory, no barrier, few loads. A lane holds four queries and goes
+// through all heads. The keys of a context are so few (at most 8 * LOADS) that all scores of a head stay in registers, in
+// loops of constant length that compilers unroll; so do the sums of P over heads, to which the sets' weights are applied
+// once, after the last head. Each of the first eight lanes loads one channel of LOADS keys and the subgroup shuffles them
+// round, so that every number loaded meets 32 queries.
+// Needs subgroups of at least 8 lanes. Sums and softmax state f32.
+enable subgroups;
+//! include lib/fold.wgsl
+//! include lib/online_softmax.wgsl
+//! alias T
+//! const LOADS
+override WORKGROUP: u32 = 8;
+override HAS_CONTEXT_OF: bool = false;
+override CAPTURE: u32 = 0;
+
+struct Params {
+  batch: u32,
+  heads: u32,
+  queries: u32,
+  keys: u32,
+  head_size: u32,
+  sets: u32,
+  context_step: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<T>;
+@group(0) @binding(2) var<storage, read> k: array<T>;
+@group(0) @binding(3) var<storage, read> v: array<T>;
+@group(0) @binding(4) var<storage, read> context_of: array<u32>;
+@group(0) @binding(5) var<storage, read> weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<T>;
+@group(0) @binding(7) var<storage, read_write> captured: array<f32>;
+
+// What a lane knows of half the keys: [l][i] of key 8 * l + i, from LOADS * 8 on in the second half. Halves, since
+// compilers leave longer loops rolled.
+alias Half = array<array<vec4f, 8>, LOADS>;
+// Of each load, the number that this lane read.
+alias Loaded = array<f32, LOADS>;
+
+fn set_weight(context: u32, s: u32, key: u32) -> f32 {
+  if (CAPTURE == 2u) {
+    return f32(key == s);
+  }
+  return weights[(context * params.sets + s) * params.keys + key];
+}
+
+fn add_scores(p: ptr<function, Half>, x: vec4f, y: ptr<function, Loaded>) {
+  for (var l = 0u; l < LOADS; l++) {
+    for (var i = 0u; i < 8u; i++) {
+      (*p)[l][i] += x * subgroupShuffle((*y)[l], i);
+    }
+  }
+}
+
+fn largest_score(p: ptr<function, Half>, first_key: u32) -> vec4f {
+  var largest = vec4f(MASKED);
+  for (var l = 0u; l < LOADS; l++) {
+    for (var i = 0u; i < 8u; i++) {
+      if (first_key + 8u * l + i >= params.keys) {
+        (*p)[l][i] = vec4f(OUTSIDE);
+      }
+      largest = max(largest, (*p)[l][i]);
+    }
+  }
+  return largest;
+}
+
+// Turns scores into weights relative to the score m and returns their sum.
+fn exponentiate(p: ptr<function, Half>, m: vec4f) -> vec4f {
+  var total = vec4f();
+  for (var l = 0u; l < LOADS; l++) {
+    for (var i = 0u; i < 8u; i++) {
+      (*p)[l][i] = softmax_weight((*p)[l][i], m, params.scale);
+      total += (*p)[l][i];
+    }
+  }
+  return total;
+}
+
+fn add_scaled(sums: ptr<function, Half>, p: ptr<function, Half>, factor: vec4f) {
+  for (var l = 0u; l < LOADS; l++) {
+    for (var i = 0u; i < 8u; i++) {
+      (*sums)[l][i] += (*p)[l][i] * factor;
+    }
+  }
+}
+
+fn weighted_sum(p: ptr<function, Half>, y: ptr<function, Loaded>) -> vec4f {
+  var sum = vec4f();
+  for (var l = 0u; l < LOADS; l++) {
+    for (var i = 0u; i < 8u; i++) {
+      sum += (*p)[l][i] * subgroupShuffle((*y)[l], i);
+    }
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+  @builtin(subgroup_invocation_id) invocation: u32,
+) {
+  let index = flat_workgroup(workgroup, workgroups);
+  let blocks = (params.queries + 4u * WORKGROUP - 1u) / (4u * WORKGROUP);
+  let batch = index / blocks;
+  if (batch >= params.batch) {
+    return;
+  }
+  var context = batch * params.context_step;
+  if (HAS_CONTEXT_OF) {
+    context = context_of[batch];
+  }
+  let queries = index % blocks * 4u * WORKGROUP + local + vec4u(0u, 1u, 2u, 3u) * WORKGROUP;
+  let stride = params.heads * params.head_size;
+  let rows = (batch * params.queries + min(queries, vec4u(params.queries - 1u))) * stride;
+  var near_keys: array<u32, LOADS>;
+  var far_keys: array<u32, LOADS>;
+  for (var l = 0u; l < LOADS; l++) {
+    near_keys[l] = min(8u * l + (invocation & 7u), params.keys - 1u);
+    far_keys[l] = min(8u * (LOADS + l) + (invocation & 7u), params.keys - 1u);
+  }
+  let first_key = context * params.keys;
+
+  var near_sums = Half();
+  var far_sums = Half();
+  var near_loads: Loaded;
+  var far_loads: Loaded;
+  for (var channel = 0u; channel < stride; channel += params.head_size) {
+    var near = Half();
+    var far = Half();
+    for (var c = channel; c < channel + params.head_size; c++) {
+      for (var l = 0u; l < LOADS; l++) {
+        near_loads[l] = f32(k[(first_key + near_keys[l]) * stride + c]);
+        far_loads[l] = f32(k[(first_key + far_keys[l]) * stride + c]);
+      }
+      let x = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
+      add_scores(&near, x, &near_loads);
+      add_scores(&far, x, &far_loads);
+    }
+    let m = max(largest_score(&near, 0u), largest_score(&far, 8u * LOADS));
+    let normal = 1.0 / (exponentiate(&near, m) + exponentiate(&far, m));
+    if (CAPTURE > 0u) {
+      add_scaled(&near_sums, &near, normal);
+      add_scaled(&far_sums, &far, normal);
+    }
+    for (var c = channel; c < channel + params.head_size; c++) {
+      for (var l = 0u; l < LOADS; l++) {
+        near_loads[l] = f32(v[(first_key + near_keys[l]) * stride + c]);
+        far_loads[l] = f32(v[(first_key + far_keys[l]) * stride + c]);
+      }
+      let mean = (weighted_sum(&near, &near_loads) + weighted_sum(&far, &far_loads)) * normal;
+      for (var r = 0u; r < 4u; r++) {
+        if (queries[r] < params.queries) {
+          out[rows[r] + c] = T(mean[r]);
+        }
+      }
+    }
+  }
+
+  if (CAPTURE > 0u) {
+    for (var s = 0u; s < params.sets; s++) {
+      for (var l = 0u; l < LOADS; l++) {
+        near_loads[l] = set_weight(context, s, near_keys[l]);
+        far_loads[l] = set_weight(context, s, far_keys[l]);
+      }
+      let mean = (weighted_sum(&near_sums, &near_loads) + weighted_sum(&far_sums, &far_loads)) / f32(params.heads);
+      for (var r = 0u; r < 4u; r++) {
+        if (queries[r] < params.queries) {
+          captured[(batch * params.sets + s) * params.queries + queries[r]] = mean[r];
+        }
+      }
+    }
+  }
+}
