@@ -66,7 +66,8 @@ function row([name, ...cells]: string[]): string {
 const number = (value: number | null | undefined) => (value === null || value === undefined ? "-" : value === 0 ? "0" : value.toExponential(1));
 
 function describe({ name, ok, error, bound, seconds, reason, parts }: GoldenResult, verbose: boolean): string[] {
-  const head = row([name, ok ? "ok" : "MISS", number(error), number(bound), seconds.toFixed(1)]);
+  const verdict = ok ? "ok" : parts.length > 0 ? "MISS" : "none"; // none: nothing could be compared
+  const head = row([name, verdict, number(error), number(bound), seconds.toFixed(1)]);
   const told = parts.filter((part) => verbose || !passes(part) || part.bound === undefined);
   return [reason ? `${head}  ${reason}` : head, ...told.map(describePart)];
 }
