@@ -30,8 +30,10 @@ struct Params {
 fn window_ssim(first: u32) -> f32 {
   var sum = vec2<i32>(); // of a, b
   var squares = vec3<i32>(); // of a a, b b, a b
-  for (var i = 0u; i < WINDOW; i++) {
-    for (var j = 0u; j < WINDOW; j++) {
+  // Always WINDOW, but unknown to the compiler: it would unroll 49 reads, which LLVM takes seconds to digest.
+  let window = min(WINDOW, params.side);
+  for (var i = 0u; i < window; i++) {
+    for (var j = 0u; j < window; j++) {
       let at = first + i * params.side + j;
       let pair = vec2(i32(a[at]), i32(b[at]));
       sum += pair;
