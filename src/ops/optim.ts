@@ -39,7 +39,11 @@ export function optimizerState(gpu: Gpu, state: Partial<OptimizerState> = {}): T
 
 /** Reads the state back. Its numbers give the same tensor again. */
 export async function readOptimizerState(state: Tensor): Promise<OptimizerState> {
-  const values = await state.read();
+  return optimizerStateOf(await state.read());
+}
+
+/** The values of a state's tensor by name. */
+export function optimizerStateOf(values: ArrayLike<number>): OptimizerState {
   return Object.fromEntries(stateNames.map((name, i) => [name, values[i]])) as unknown as OptimizerState;
 }
 

@@ -1,0 +1,191 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { InputError } from "../errors.ts";
+import { makeFolders, onDisk, renameDurably, writeFileAtomically } from "../weights/atomic_file_node.ts";
+import { type ByteSink, writeSafetensors } from "../weights/safetensors_writer.ts";
+import { type CheckpointFile, type Configuration, checkSameConfiguration } from "./checkpoint.ts";
+
+/** What training.json of a checkpoint says. */
+interface Manifest {
+  /** Optimiser steps that were taken: with the seed, all that order and noise depend on. */
+  readonly step: number;
+  readonly configuration: Configuration;
+  /** SHA-256 of every other file, by path. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** A checkpoint that is whole. */
+export interface FoundCheckpoint {
+  readonly folder: string;
+  readonly step: number;
+  readonly configuration: Configuration;
+}
+
+const MANIFEST = "training.json";
+const NAME = /^checkpoint-(\d+)$/;
+const UNFINISHED = /^checkpoint-.*\.tmp$/;
+
+/**
+ * Writes a checkpoint into a run's folder: under a temporary name, every file synced, then renamed, so that a
+ * checkpoint of that name is whole whenever the process ends. Then removes all but the last `keep`.
+ * @returns its folder
+ * @throws InputError where it cannot be written; earlier checkpoints are untouched then
+ */
+export async function saveCheckpoint(run: string, step: number, configuration: Configuration, contents: readonly CheckpointFile[], keep: number): Promise<string> {
+  const folder = join(run, `checkpoint-${String(step).padStart(6, "0")}`);
+  const unfinished = `${folder}.${process.pid}.tmp`;
+  try {
+    const files: Record<string, string> = {};
+    for (const file of contents) files[file.path] = await writeHashed(join(unfinished, file.path), file);
+    await writeFileAtomically(join(unfinished, MANIFEST), (sink) => sink.write(encodeManifest({ step, configuration, files })));
+    await removeCheckpoint(folder); // one of the same step that was found damaged
+    await renameDurably(unfinished, folder);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+  for (const { folder: old } of (await listCheckpoints(run)).slice(keep)) await removeCheckpoint(old);
+  return folder;
+}
+
+/**
+ * The newest whole checkpoint of a run, or undefined where there is none. Damaged ones are told of and passed over.
+ * @throws InputError naming the first difference where it belongs to another configuration
+ */
+export async function findLatestCheckpoint(run: string, configuration: Configuration, tell: (line: string) => void): Promise<FoundCheckpoint | undefined> {
+  await removeUnfinished(run);
+  for (const { folder, step } of await listCheckpoints(run)) {
+    const { manifest, fact } = await inspect(folder, step);
+    if (fact !== undefined) {
+      tell(`${folder} is damaged (${fact}); looking for the one before it`);
+      continue;
+    }
+    checkSameConfiguration(folder, manifest.configuration, configuration);
+    return { folder, step, configuration: manifest.configuration };
+  }
+  return undefined;
+}
+
+/** Whether a run has left checkpoints in a folder. */
+export async function hasCheckpoints(run: string): Promise<boolean> {
+  return (await listCheckpoints(run)).length > 0;
+}
+
+/** A run's checkpoints, the newest first. */
+async function listCheckpoints(run: string): Promise<{ folder: string; step: number }[]> {
+  const names = await namesIn(run);
+  const steps = names.flatMap((name) => NAME.exec(name)?.[1] ?? []);
+  return steps.map((digits) => ({ folder: join(run, `checkpoint-${digits}`), step: Number(digits) })).sort((a, b) => b.step - a.step);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return [];
+    throw new InputError(folder, `cannot be read (${cause.code}); choose another --out`, { cause });
+  });
+}
+
+/** What processes that were killed had begun. */
+async function removeUnfinished(run: string): Promise<void> {
+  for (const name of await namesIn(run)) if (UNFINISHED.test(name)) await onDisk(run, rm(join(run, name), { recursive: true, force: true }));
+}
+
+/** Removes a checkpoint so that no half of it is ever seen under its name. */
+async function removeCheckpoint(folder: string): Promise<void> {
+  const removed = `${folder}.old.${process.pid}.tmp`;
+  const found = await rename(folder, removed).then(() => true, (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? false : onDisk(folder, Promise.reject(error))));
+  if (found) await onDisk(folder, rm(removed, { recursive: true, force: true }));
+}
+
+// --- files and their hashes ----------------------------------------------------------------------------------------
+
+/** Writes a file and gives the SHA-256 of its bytes. */
+async function writeHashed(path: string, { content }: CheckpointFile): Promise<string> {
+  const hash = createHash("sha256");
+  await writeFileAtomically(path, async (sink) => {
+    const hashing: ByteSink = {
+      write(bytes) {
+        hash.update(bytes);
+        return sink.write(bytes);
+      },
+    };
+    if (typeof content === "string") await hashing.write(new TextEncoder().encode(content));
+    else await writeSafetensors(hashing, content);
+  });
+  return hash.digest("hex");
+}
+
+/** The manifest's text with its own SHA-256. */
+function encodeManifest(manifest: Manifest): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify({ sha256: sha256(JSON.stringify(manifest)), ...manifest }, undefined, 1)}\n`);
+}
+
+type Inspection = { manifest: Manifest; fact?: undefined } | { manifest?: undefined; fact: string };
+
+/** A checkpoint's manifest, or what is wrong with the checkpoint. */
+async function inspect(folder: string, step: number): Promise<Inspection> {
+  const text = await readFile(join(folder, MANIFEST), "utf8").catch(() => undefined);
+  if (text === undefined) return { fact: `${MANIFEST} is missing` };
+  const parsed = parseManifest(text);
+  if (!parsed || parsed.step !== step) return { fact: `${MANIFEST} is cut off or changed` };
+  for (const [path, expected] of Object.entries(parsed.files)) {
+    const actual = await hashFile(join(folder, path));
+    if (actual === undefined) return { fact: `${path} is missing` };
+    if (actual !== expected) return { fact: `${path} is cut off or changed` };
+  }
+  return { manifest: parsed };
+}
+
+function parseManifest(text: string): Manifest | undefined {
+  try {
+    const { sha256: expected, ...manifest } = JSON.parse(text);
+    return sha256(JSON.stringify(manifest)) === expected ? (manifest as Manifest) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function hashFile(path: string): Promise<string | undefined> {
+  if (!(await stat(path).then((stats) => stats.isFile(), () => false))) return undefined;
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+// --- the log of losses ---------------------------------------------------------------------------------------------
+
+/** A file of JSON objects, one a line, each on the disk before the next step begins. */
+export interface StepLog {
+  append(record: { step: number }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a run's log for what follows step `step`: lines of later steps, which will be taken again, are removed. */
+export async function openStepLog(path: string, step: number): Promise<StepLog> {
+  await makeFolders(dirname(path));
+  const earlier = (await readFile(path, "utf8").catch(() => "")).split("\n").filter((line) => isRecordUpTo(line, step));
+  await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(earlier.map((line) => `${line}\n`).join(""))));
+  const file = await onDisk(path, open(path, "a"));
+  return {
+    async append(record) {
+      await onDisk(path, file.write(`${JSON.stringify(record)}\n`));
+      await onDisk(path, file.datasync());
+    },
+    close: () => file.close(),
+  };
+}
+
+function isRecordUpTo(line: string, step: number): boolean {
+  try {
+    return JSON.parse(line).step <= step;
+  } catch {
+    return false; // empty, or cut off when the process ended
+  }
+}

@@ -1,0 +1,140 @@
+import { Gradients, backward } from "../autograd.ts";
+import { AttnscopeError } from "../errors.ts";
+import type { Gpu, Step } from "../gpu/gpu.ts";
+import { fill, zeros } from "../ops/fill.ts";
+import { type OptimizerState, adamW, emaDecay, lossGradient, optimizerState, readOptimizerState, startStep, updateEma } from "../ops/optim.ts";
+import { copyInto } from "../ops/pointwise.ts";
+import { Tape } from "../tape.ts";
+import type { Tensor } from "../tensor.ts";
+import { type Recipe } from "./recipe.ts";
+import { learningRateAt } from "./schedule_lr.ts";
+import type { TrainedPart } from "./trained_part.ts";
+
+/** What a step of the optimiser did. */
+export interface StepResult {
+  /** The loss of each batch that was added up, without the loss scale. */
+  losses: number[];
+  learningRate: number;
+  emaDecay: number;
+  state: OptimizerState;
+}
+
+/**
+ * The passes and the update of a run: each recorded once and replayed, with all that changes from step to step in
+ * tensors. Nothing is read back in between.
+ */
+export class Optimisation {
+  readonly parts: readonly TrainedPart[];
+  /** f32 [8]: loss scale, steps, bias corrections (`OptimizerState`). */
+  readonly state: Tensor;
+  readonly #gpu: Gpu;
+  readonly #recipe: Recipe;
+  readonly #gradients = new Gradients();
+  readonly #learningRate: Tensor;
+  readonly #oneMinusDecay: Tensor;
+  readonly #losses: Tensor;
+  readonly #zero: Step<void>;
+  readonly #passes: Step<Tensor>;
+  readonly #update: Step<void>;
+
+  /**
+   * Records a batch's passes and the optimiser's step. `loss` computes the loss f32 [1] of the batch that stands in
+   * the caller's tensors; `state` is that of an earlier run.
+   */
+  constructor(gpu: Gpu, recipe: Recipe, parts: readonly TrainedPart[], loss: () => Tensor, state?: Partial<OptimizerState>) {
+    this.#gpu = gpu;
+    this.#recipe = recipe;
+    this.parts = parts;
+    const scales = recipe.dtype === "f16";
+    this.state = gpu.keep(optimizerState(gpu, state ?? { lossScale: scales ? recipe.lossScale : 1 }));
+    this.#learningRate = gpu.keep(zeros(gpu, [1]));
+    this.#oneMinusDecay = gpu.keep(zeros(gpu, [1]));
+    this.#losses = gpu.keep(zeros(gpu, [recipe.accumulationSteps]));
+    const watched = parts.flatMap((part) => [...part.stored.values()].map((parameter) => parameter.tensor));
+    for (const tensor of watched) this.#gradients.add(tensor, zeros(gpu, tensor.shape));
+    const gradients = watched.map((tensor) => this.#gradients.get(tensor) as Tensor);
+    this.#zero = gpu.record("zero_gradients", () => {
+      for (const gradient of gradients) fill(gradient, 0);
+    });
+    this.#passes = gpu.record("train", () => this.#recordPasses(watched, loss));
+    this.#update = gpu.record("optimizer", () => this.#recordUpdate(gradients));
+  }
+
+  #recordPasses(watched: readonly Tensor[], loss: () => Tensor): Tensor {
+    const tape = new Tape(this.#gpu);
+    tape.watch(watched);
+    const y = tape.run(loss);
+    backward(tape, y, lossGradient(this.state, this.#recipe.accumulationSteps), this.#gradients);
+    return y;
+  }
+
+  #recordUpdate(gradients: readonly Tensor[]): void {
+    const { betas, eps, weightDecay, maxNorm, dtype, scaleGrowth, scaleBackoff, scaleInterval } = this.#recipe;
+    const scaling = dtype === "f16" ? { growthFactor: scaleGrowth, backoffFactor: scaleBackoff, growthInterval: scaleInterval } : undefined;
+    startStep(this.state, gradients, { betas, maxNorm: maxNorm > 0 ? maxNorm : undefined, scaling });
+    const options = { state: this.state, learningRate: this.#learningRate, betas, eps, weightDecay };
+    let next = 0;
+    for (const part of this.parts) {
+      for (const [name, stored] of part.stored) {
+        const [weight, mean, square] = [part.weights, part.means, part.squares].map((set) => tensorOf(set, name));
+        const separate = stored.tensor.buffer === weight.buffer ? undefined : stored.tensor;
+        adamW({ weight, gradient: gradients[next++], mean, square, stored: separate }, options);
+        if (part.ema) updateEma(tensorOf(part.ema, name), weight, this.#oneMinusDecay);
+      }
+    }
+  }
+
+  /** Adds the gradients of batch `part` of a step, which stands in the loss's tensors now; the first starts anew. */
+  accumulate(part: number): void {
+    if (part === 0) this.#zero.replay();
+    this.#passes.replay();
+    this.#gpu.scope("train", () => copyInto(this.#losses, this.#passes.result, part));
+  }
+
+  /** Takes step `step`, counted from 0, and says what it did. */
+  async update(step: number): Promise<StepResult> {
+    const learningRate = learningRateAt(this.#recipe, step);
+    const decay = emaDecay(step + 1, this.#recipe.emaDecay);
+    this.#learningRate.write(Float32Array.of(learningRate));
+    this.#oneMinusDecay.write(Float32Array.of(1 - decay));
+    this.#update.replay();
+    const [losses, state] = await Promise.all([this.#losses.read(), readOptimizerState(this.state)]);
+    return { losses: [...losses], learningRate, emaDecay: decay, state };
+  }
+
+  /** Names of the parameters, the last in the model first, whose gradient of the last step is not finite. */
+  async notFinite(): Promise<string[]> {
+    const names: string[] = [];
+    for (const part of this.parts) {
+      for (const [name, { tensor }] of part.stored) {
+        const values = await (this.#gradients.get(tensor) as Tensor).read();
+        if (!values.every(Number.isFinite)) names.unshift(`${part.folder}/${name}`);
+      }
+    }
+    return names;
+  }
+
+  /** The gradient of a stored parameter, f32, of the scaled loss, as the last step left it. */
+  gradientOf(parameter: { tensor: Tensor }): Tensor {
+    const gradient = this.#gradients.get(parameter.tensor);
+    if (!gradient) throw new AttnscopeError("optimisation: the parameter is not trained here");
+    return gradient;
+  }
+
+  /** Bytes that the recorded passes hold beside weights, moments and gradients. */
+  get passBytes(): number {
+    return this.#passes.bytes;
+  }
+
+  free(): void {
+    for (const step of [this.#zero, this.#passes, this.#update]) step.free();
+    this.#gradients.free();
+    for (const tensor of [this.state, this.#learningRate, this.#oneMinusDecay, this.#losses]) tensor.free();
+  }
+}
+
+function tensorOf(set: TrainedPart["weights"], name: string): Tensor {
+  const parameter = set.get(name);
+  if (!parameter) throw new AttnscopeError(`optimisation: ${name} is not among the part's tensors`);
+  return parameter.tensor;
+}

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { appendFileSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { InputError } from "../src/errors.ts";
+import { checkSameConfiguration } from "../src/training/checkpoint.ts";
+import { findLatestCheckpoint, openStepLog, saveCheckpoint } from "../src/training/checkpoint_node.ts";
+import { temporaryFolder } from "./cli_process.ts";
+
+const script = fileURLToPath(new URL("training_run.ts", import.meta.url));
+
+/** Runs the toy's training in a process of its own; `onLine` may end it. Resolves with what it printed. */
+async function trainToy(folder: string, steps: number, onLine: (line: string, child: ChildProcess) => void = () => undefined): Promise<{ output: string; code: number | null }> {
+  const child = spawn(process.execPath, ["--import", "tsx", script, folder, String(steps)], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  child.stdout.on("data", (data) => {
+    output += data;
+    onLine(String(data), child);
+  });
+  child.stderr.on("data", (data) => { output += data; });
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  return { output, code };
+}
+
+const files = ["toy/model.safetensors", "toy_ema/model.safetensors", "optimizer.safetensors"];
+const stepsOf = (folder: string) => readFileSync(join(folder, "steps.jsonl"), "utf8");
+
+test("a run that is killed again and again ends with the bits of one that was not", async () => {
+  const steps = Number(process.env.ATTNSCOPE_KILL_STEPS ?? 60);
+  const kills = Number(process.env.ATTNSCOPE_KILLS ?? 4);
+  const [whole, killed] = [temporaryFolder(), temporaryFolder()];
+  const undisturbed = await trainToy(whole, steps);
+  assert.match(undisturbed.output, /done/);
+  let done = false;
+  for (let attempt = 0; !done; attempt++) {
+    const delay = Math.random() * 500;
+    const { output } = await trainToy(killed, steps, (line, child) => {
+      if (attempt < kills && line.includes("from")) setTimeout(() => child.kill("SIGKILL"), delay);
+    });
+    done = output.includes("done");
+    assert.ok(attempt <= kills || done, output);
+    assert.doesNotMatch(output, /damaged|Error/, output);
+  }
+  const last = `checkpoint-${String(steps).padStart(6, "0")}`;
+  for (const file of files) assert.ok(readFileSync(join(whole, last, file)).equals(readFileSync(join(killed, last, file))), file);
+  assert.equal(stepsOf(killed), stepsOf(whole));
+  assert.deepEqual(readdirSync(killed).sort(), readdirSync(whole).sort());
+});
+
+const configuration = { recipe: { seed: 1, betas: [0.9, 0.999] }, data: { samples: 10 } };
+const output = (values: number[]) => ({ name: "w", dtype: "F32" as const, shape: [values.length], chunks: () => [new Uint8Array(Float32Array.from(values).buffer)] });
+const save = (run: string, step: number, keep = 3) => saveCheckpoint(run, step, configuration, [{ path: "toy/model.safetensors", content: [output([step, 2, 3])] }, { path: "toy/config.json", content: "{}" }], keep);
+
+test("the last checkpoints are kept, the newest is found", async () => {
+  const run = temporaryFolder();
+  for (const step of [1, 5, 20, 100]) await save(run, step, 2);
+  assert.deepEqual(readdirSync(run).sort(), ["checkpoint-000020", "checkpoint-000100"]);
+  const found = await findLatestCheckpoint(run, configuration, assert.fail);
+  assert.equal(found?.step, 100);
+  assert.equal(await findLatestCheckpoint(join(run, "other"), configuration, assert.fail), undefined);
+});
+
+test("damaged checkpoints are told of and passed over, whatever is damaged", async () => {
+  const damages: [string, RegExp, (folder: string) => void][] = [
+    ["cut off", /model.safetensors is cut off or changed/, (folder) => truncateSync(join(folder, "toy/model.safetensors"), 40)],
+    ["changed", /model.safetensors is cut off or changed/, (folder) => {
+      const path = join(folder, "toy/model.safetensors");
+      const bytes = readFileSync(path);
+      bytes[bytes.length - 1] ^= 1;
+      writeFileSync(path, bytes);
+    }],
+    ["missing", /config.json is missing/, (folder) => rmSync(join(folder, "toy/config.json"))],
+    ["manifest cut off", /training.json is cut off or changed/, (folder) => truncateSync(join(folder, "training.json"), 100)],
+    ["manifest changed", /training.json is cut off or changed/, (folder) => writeFileSync(join(folder, "training.json"), readFileSync(join(folder, "training.json"), "utf8").replace('"seed": 1', '"seed": 2'))],
+    ["manifest missing", /training.json is missing/, (folder) => rmSync(join(folder, "training.json"))],
+  ];
+  for (const [name, fact, damage] of damages) {
+    const run = temporaryFolder();
+    await save(run, 1);
+    damage(await save(run, 2));
+    const told: string[] = [];
+    const found = await findLatestCheckpoint(run, configuration, (line) => told.push(line));
+    assert.equal(found?.step, 1, name);
+    assert.match(told.join("\n"), fact, name);
+    await save(run, 2); // takes the damaged one's place
+    assert.equal((await findLatestCheckpoint(run, configuration, assert.fail))?.step, 2, name);
+  }
+});
+
+test("what a killed process had begun is removed", async () => {
+  const run = temporaryFolder();
+  await save(run, 1);
+  writeFileSync(join(run, "checkpoint-000002.77.tmp"), "half");
+  await findLatestCheckpoint(run, configuration, assert.fail);
+  assert.deepEqual(readdirSync(run), ["checkpoint-000001"]);
+});
+
+test("a write that fails leaves the earlier checkpoints and nothing else", async () => {
+  const run = temporaryFolder();
+  await save(run, 1);
+  const full = { ...output([1]), chunks: () => { throw new InputError("disk", "is full"); } };
+  await assert.rejects(saveCheckpoint(run, 2, configuration, [{ path: "toy/model.safetensors", content: [full] }], 1), /is full/);
+  assert.deepEqual(readdirSync(run), ["checkpoint-000001"]);
+});
+
+test("a checkpoint of another configuration names the first difference", async () => {
+  const run = temporaryFolder();
+  await save(run, 1);
+  const other = { ...configuration, recipe: { seed: 1, betas: [0.9, 0.99] } };
+  await assert.rejects(findLatestCheckpoint(run, other, assert.fail), (error) => error instanceof InputError && /recipe.betas.1 is 0.999 there and 0.99 here/.test(error.message));
+  assert.throws(() => checkSameConfiguration("c", configuration, { recipe: configuration.recipe }), /data is \{"samples":10\} there and absent here/);
+  checkSameConfiguration("c", configuration, { ...configuration, absent: undefined });
+});
+
+test("the log goes on behind the checkpoint's step; later and cut-off lines are gone", async () => {
+  const path = join(temporaryFolder(), "log", "steps.jsonl");
+  const first = await openStepLog(path, 0);
+  for (const step of [1, 2, 3]) await first.append({ step });
+  await first.close();
+  appendFileSync(path, '{"step":1,"lo');
+  const second = await openStepLog(path, 2);
+  await second.append({ step: 3 });
+  await second.close();
+  assert.equal(readFileSync(path, "utf8"), '{"step":1}\n{"step":2}\n{"step":3}\n');
+});
