@@ -3,7 +3,7 @@ import type { Float } from "../ops/check.ts";
 import { add } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Config, ConfigReader } from "../config.ts";
-import { Embedding, LayerNorm, Linear } from "./layers.ts";
+import { Embedding, LayerNorm, Linear, positionIds } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
 /** What a BERT's config.json says. */
@@ -132,8 +132,8 @@ export class BertModel implements Model {
     const [batch, length] = ids.shape;
     return gpu.scope("bert", () => {
       // 1. Embeddings
-      const positions = gpu.tensor(Uint32Array.from({ length: batch * length }, (_, i) => i % length), [batch, length]);
-      const types = gpu.tensor(new Uint32Array(batch * length), [batch, length]);
+      const positions = positionIds(gpu, batch, length);
+      const types = gpu.constant(`token types ${batch} ${length}`, [batch, length], () => new Uint32Array(batch * length));
       const words = this.#words.forward(ids, options.dtype);
       const x0 = this.#norm.forward(add(add(words, this.#tokenTypes.forward(types, options.dtype)), this.#positions.forward(positions, options.dtype)));
       // 2. Encoder

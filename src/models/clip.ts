@@ -3,7 +3,7 @@ import type { Float } from "../ops/check.ts";
 import { add } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Config, ConfigReader } from "../config.ts";
-import { Embedding, LayerNorm, Linear } from "./layers.ts";
+import { Embedding, LayerNorm, Linear, positionIds } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
 /** What a CLIP text encoder's config.json says. */
@@ -100,7 +100,7 @@ export class ClipTextModel implements Model {
     const [batch, length] = ids.shape;
     return gpu.scope("clip", () => {
       // 1. Embeddings
-      const positions = gpu.tensor(Uint32Array.from({ length: batch * length }, (_, i) => i % length), [batch, length]);
+      const positions = positionIds(gpu, batch, length);
       const x0 = add(this.#tokens.forward(ids, options.dtype), this.#positions.forward(positions, options.dtype));
       // 2. Layers  3. Final norm
       const layers = options.penultimate ? this.#layers.slice(0, -1) : this.#layers;

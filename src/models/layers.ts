@@ -1,15 +1,17 @@
+import type { Gpu } from "../gpu/gpu.ts";
 import { conv2d } from "../ops/conv.ts";
 import { embedding } from "../ops/embed.ts";
 import { geglu, linear } from "../ops/matmul.ts";
 import { groupNorm, layerNorm } from "../ops/norm.ts";
 import type { Float } from "../ops/check.ts";
+import { scale } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Parameter, ParameterScope } from "./parameters.ts";
 
 type LinearArguments = Omit<Parameters<typeof linear>[1], "weight" | "bias">;
 type ConvArguments = Omit<Parameters<typeof conv2d>[1], "weight" | "bias" | "stride" | "padding">;
 
-/** torch.nn.Linear: x [..., in] -> [..., out]. */
+/** torch.nn.Linear: x [..., in] -> [..., out], with the low-rank product of a LoRA where its weight has one. */
 export class Linear {
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
@@ -20,7 +22,12 @@ export class Linear {
   }
 
   forward(x: Tensor, options: LinearArguments = {}): Tensor {
-    return linear(x, { ...options, weight: this.weight.tensor, bias: this.bias?.tensor });
+    const y = linear(x, { ...options, weight: this.weight.tensor, bias: this.bias?.tensor });
+    const { lowRank } = this.weight;
+    if (!lowRank) return y;
+    if (options.activation) throw new TypeError(`${this.weight.name}: a LoRA behind an activation would be another layer`);
+    const narrow = scale(linear(x, { weight: lowRank.down.tensor }), lowRank.factor); // [..., rank]
+    return linear(narrow, { weight: lowRank.up.tensor, residual: y });
   }
 }
 
@@ -99,6 +106,11 @@ export class LayerNorm {
   forward(x: Tensor): Tensor {
     return layerNorm(x, { weight: this.weight.tensor, bias: this.bias.tensor, eps: this.#eps });
   }
+}
+
+/** The positions 0 to length - 1 of `batch` sequences, u32 [batch, length]: a table that recorded steps may read. */
+export function positionIds(gpu: Gpu, batch: number, length: number): Tensor {
+  return gpu.constant(`positions ${batch} ${length}`, [batch, length], () => Uint32Array.from({ length: batch * length }, (_, i) => i % length));
 }
 
 /** torch.nn.Embedding: ids u32 [...] -> [..., width]. */

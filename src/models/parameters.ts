@@ -8,6 +8,16 @@ import { type Tensor, sizeOf } from "../tensor.ts";
  */
 export type Packing = "linear" | "conv" | "plain" | "table";
 
+/** A LoRA's part in a linear layer: factor * up(down(x)). */
+export interface LowRank {
+  /** [rank, in] */
+  readonly down: Parameter;
+  /** [out, rank] */
+  readonly up: Parameter;
+  /** alpha / rank */
+  readonly factor: number;
+}
+
 /** One named weight of a model: declared when the model is built from its config, filled when it is loaded. */
 export class Parameter {
   /** Its key in the checkpoint, without the model's prefix. */
@@ -15,6 +25,8 @@ export class Parameter {
   /** Its shape in the checkpoint (PyTorch's order). */
   readonly shape: readonly number[];
   readonly packing: Packing;
+  /** Of a linear layer's weight: what a LoRA adds to it. */
+  lowRank: LowRank | undefined;
   #chunks: Tensor[] | undefined;
 
   constructor(name: string, shape: readonly number[], packing: Packing) {

@@ -21,6 +21,8 @@ export interface TextEncoderModel {
    * which diffusers' pipeline encodes without an attention mask. CLIP is never masked.
    */
   encode(gpu: Gpu, encodings: readonly Encoding[], options: { masked: boolean; dtype: Float }): Tensor;
+  /** The same of token ids u32 [P, N] on the device, and of which are attended to, u32 [P, N] (absent: all). */
+  forward(ids: Tensor, options: { mask?: Tensor; dtype: Float }): Tensor;
 }
 
 /** The text encoder that a text_encoder/config.json describes. Throws InputError for other kinds. */
@@ -34,33 +36,27 @@ export function createTextEncoder(file: string, config: Config): TextEncoderMode
 
 const stack = (encodings: readonly Encoding[], pick: (encoding: Encoding) => Int32Array) => Uint32Array.from(encodings.flatMap((encoding) => [...pick(encoding)]));
 
-function bertEncoder(file: string, config: Config): TextEncoderModel {
-  const model = new BertModel(readBertConfig(file, config));
+/** The encoder of a model: encodings go through its forward pass. */
+function textEncoder(facts: Omit<TextEncoderModel, "encode">): TextEncoderModel {
   return {
-    model,
-    width: model.config.width,
-    positions: model.config.positions,
-    prefixes: ["bert.", "", "text_encoder.", "model."],
+    ...facts,
     encode: (gpu, encodings, { masked, dtype }) =>
       gpu.scope("text", () => {
         const shape = [encodings.length, encodings[0].ids.length];
         const mask = masked ? gpu.tensor(stack(encodings, (encoding) => encoding.attentionMask), shape) : undefined;
-        return model.forward(gpu.tensor(stack(encodings, (encoding) => encoding.ids), shape), { mask, dtype });
+        return facts.forward(gpu.tensor(stack(encodings, (encoding) => encoding.ids), shape), { mask, dtype });
       }),
   };
 }
 
+function bertEncoder(file: string, config: Config): TextEncoderModel {
+  const model = new BertModel(readBertConfig(file, config));
+  const { width, positions } = model.config;
+  return textEncoder({ model, width, positions, prefixes: ["bert.", "", "text_encoder.", "model."], forward: (ids, options) => model.forward(ids, options) });
+}
+
 function clipEncoder(file: string, config: Config): TextEncoderModel {
   const model = new ClipTextModel(readClipTextConfig(file, config));
-  return {
-    model,
-    width: model.config.width,
-    positions: model.config.positions,
-    prefixes: ["text_model.", ""],
-    encode: (gpu, encodings, { dtype }) =>
-      gpu.scope("text", () => {
-        const shape = [encodings.length, encodings[0].ids.length];
-        return model.forward(gpu.tensor(stack(encodings, (encoding) => encoding.ids), shape), { dtype });
-      }),
-  };
+  const { width, positions } = model.config;
+  return textEncoder({ model, width, positions, prefixes: ["text_model.", ""], forward: (ids, { dtype }) => model.forward(ids, { dtype }) });
 }

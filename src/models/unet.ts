@@ -1,13 +1,21 @@
+import { checkpoint } from "../autograd.ts";
 import { ShapeError } from "../errors.ts";
 import { type Float, floatOf } from "../ops/check.ts";
 import { timestepEmbedding } from "../ops/embed.ts";
 import { silu } from "../ops/pointwise.ts";
+import type { Named } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { Conv2d, GroupNorm, Linear } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 import { ResnetBlock2D } from "./resnet_block.ts";
 import { type CrossAttention, type KeyValues, type TextContext, Transformer2DModel } from "./transformer.ts";
 import type { UNetConfig, UNetLevel } from "./unet_config.ts";
+
+/** Options of a pass. */
+export interface UNetPassOptions {
+  /** In training: keep of each ResNet and transformer its inputs only, and run it again in the backward pass. */
+  gradientCheckpointing?: boolean;
+}
 
 /** A block of the U-Net: ResNets, each followed by a transformer where the level has attention. */
 interface BlockParts {
@@ -106,8 +114,11 @@ export class UNet2DConditionModel implements Model {
    * With a sink that is done early, the rest of the pass is left out and nothing is returned.
    * h and w must be multiples of 2^(levels - 1).
    */
-  forward(sample: Tensor, timesteps: Tensor, context: TextContext): Tensor | undefined {
+  forward(sample: Tensor, timesteps: Tensor, context: TextContext, options: UNetPassOptions = {}): Tensor | undefined {
     this.#checkSample(sample);
+    const wrap = options.gradientCheckpointing ? checkpoint : <I extends Named>(inputs: I, fn: (inputs: I) => Tensor) => fn(inputs);
+    const convolve = (resnet: ResnetBlock2D, x: Tensor, others: { time: Tensor; skip?: Tensor }) => wrap({ x, ...others }, ({ x, ...others }) => resnet.forward(x, others));
+    const attend = (attention: Transformer2DModel | undefined, x: Tensor) => (attention ? wrap({ x }, ({ x }) => attention.forward(x, context)) : x);
     return sample.gpu.scope("unet", () => {
       const { gpu } = sample;
       const done = () => context.sink?.done === true;
@@ -126,8 +137,7 @@ export class UNet2DConditionModel implements Model {
           const kept: Tensor[] = [];
           let y = x;
           for (const [j, resnet] of block.resnets.entries()) {
-            y = resnet.forward(y, { time });
-            y = block.attentions[j]?.forward(y, context) ?? y;
+            y = attend(block.attentions[j], convolve(resnet, y, { time }));
             if (done()) return kept;
             kept.push(y);
           }
@@ -142,8 +152,8 @@ export class UNet2DConditionModel implements Model {
       // 4. Mid
       x = gpu.scope("mid_block", () => {
         const [resnet0, resnet1] = this.#mid.resnets;
-        const attended = this.#mid.attentions[0].forward(resnet0.forward(x, { time }), context);
-        return done() ? attended : resnet1.forward(attended, { time });
+        const attended = attend(this.#mid.attentions[0], convolve(resnet0, x, { time }));
+        return done() ? attended : convolve(resnet1, attended, { time });
       });
       if (done()) return undefined;
 
@@ -153,9 +163,9 @@ export class UNet2DConditionModel implements Model {
           let y = x;
           for (const [j, resnet] of block.resnets.entries()) {
             const skip = skips.pop() as Tensor;
-            y = resnet.forward(y, { time, skip });
+            y = convolve(resnet, y, { time, skip });
             skip.free(); // read for the last time: its buffer serves the rest of the way up
-            y = block.attentions[j]?.forward(y, context) ?? y;
+            y = attend(block.attentions[j], y);
             if (done()) return y;
           }
           return block.upsample ? block.upsample.forward(y, { upsample: true }) : y;
