@@ -1,7 +1,8 @@
 // Builds the package: reads every kernel, writes src/generated/kernels.ts, bundles dist/.
 //   node build.mjs                   everything
 //   node build.mjs --generate-only   only src/generated/kernels.ts
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseKernel, kernelModule } from "./scripts/wgsl.mjs";
@@ -74,8 +75,7 @@ async function bundle(kernels) {
       },
     ],
   });
-  // The newest file of dist tells the set-up script that the build is complete.
-  writeFileSync(join(root, "dist/built.json"), JSON.stringify({ version, kernelsBytes: statSync(join(root, "src/generated/kernels.ts")).size }));
+  execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });
 }
 
 const kernels = generate();
