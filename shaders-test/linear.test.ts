@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import type { Activation } from "../src/ops/activation.ts";
 import type { Float } from "../src/ops/check.ts";
-import { type Activation, geglu, linear } from "../src/ops/matmul.ts";
+import { geglu, linear } from "../src/ops/matmul.ts";
 import type { ProductVariant } from "../src/ops/tiles.ts";
 import { callFragment } from "./fragment.ts";
 import { matmulCases } from "./product_cases.ts";

@@ -1,4 +1,4 @@
-import type { Activation } from "../src/ops/matmul.ts";
+import type { Activation } from "../src/ops/activation.ts";
 import type { ConvCase } from "./product_cases.ts";
 import type { Round } from "./harness.ts";
 

@@ -1,10 +1,16 @@
-import { conv2dNaive, conv2dSubgroup, conv2dTiled, conv2dVector } from "../generated/kernels.ts";
+import { conv2dNaive, conv2dSubgroup, conv2dTiled, conv2dVector, interleave } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import { type GradientsOf, type Wants, differentiable, wantsGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
+import { sumRows } from "./accumulate.ts";
+import { type Activation, activate, activationCode, leavesActivation } from "./activation.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { deviceFacts } from "./grid.ts";
-import { type Activation, activationCode, linear } from "./matmul.ts";
+import { deviceFacts, elementGrid } from "./grid.ts";
+import { linear } from "./matmul.ts";
+import { cast } from "./pointwise.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
+import { turnWeight } from "./turn_weight.ts";
+import { weightGradient } from "./weight_gradient.ts";
 
 /** Arguments of `conv2d`. */
 export interface Conv2dOptions {
@@ -100,14 +106,34 @@ function isPointwise({ weight, stride = 1, padding, skip, upsample, shift }: Con
 export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
   const { weight, bias, skip, upsample = false, shift, activation, residual, variant } = options;
   const shape = conv2dShape(x, options);
-  const { batches, c1, c2, out_height, out_width, c_out } = shape;
   if (isPointwise(options)) {
-    const matrix = weight.reshape(c1, c_out);
+    const matrix = weight.reshape(shape.c1, shape.c_out);
     const y = linear(x, { weight: matrix, bias, activation, residual, variant });
     matrix.free();
     return y;
   }
-  const { kernel, overrides, quads, grid } = planConv2d(shape, variant ?? productVariant(deviceFacts(x.gpu), c_out));
+  if (activation && leavesActivation(x, skip, weight, bias, shift)) {
+    const sums = conv2d(x, { ...options, activation: undefined, residual: undefined });
+    const y = activate(sums, activation, residual);
+    sums.free();
+    return y;
+  }
+  const inputs = { x, skip, weight, bias, shift, residual };
+  return differentiable(runConv2d(x, options, shape), {
+    inputs,
+    saved: {
+      x: wantsGradient(weight) ? x : undefined,
+      skip: wantsGradient(weight) ? skip : undefined,
+      weight: wantsGradient(x, skip) ? weight : undefined,
+    },
+    backward: (dy, saved, wants) => conv2dBackward(dy, saved, wants, { shape, upsample, variant }),
+  });
+}
+
+function runConv2d(x: Tensor, options: Conv2dOptions, shape: Conv2dShape): Tensor {
+  const { weight, bias, skip, upsample = false, shift, activation, residual } = options;
+  const { batches, c1, c2, out_height, out_width, c_out } = shape;
+  const { kernel, overrides, quads, grid } = planConv2d(shape, options.variant ?? productVariant(deviceFacts(x.gpu), c_out));
   const y = x.gpu.empty([batches, out_height, out_width, c_out], x.dtype);
   x.gpu.run(kernel, {
     bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },
@@ -127,4 +153,104 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
     bytes: bytesOf(x, skip, weight, bias, shift, residual, y),
   });
   return y;
+}
+
+// --- backward ------------------------------------------------------------------------------------------------------
+
+/** What the backward pass of `conv2d` reads. */
+export interface Conv2dSaved {
+  /** [B, H, W, C1], where the weight wants a gradient. */
+  x?: Tensor;
+  /** [B, H, W, C2], where the weight wants a gradient. */
+  skip?: Tensor;
+  /** [kh, kw, Cin, Cout], where x or skip wants a gradient. */
+  weight?: Tensor;
+}
+
+type Conv2dInputs = { x: Tensor; skip: Tensor | undefined; weight: Tensor; bias: Tensor | undefined; shift: Tensor | undefined; residual: Tensor | undefined };
+
+/** How a convolution was done. */
+export interface Conv2dBackwardOptions {
+  shape: Conv2dShape;
+  upsample: boolean;
+  variant?: ProductVariant;
+}
+
+/**
+ * Gradients of `conv2d` without activation: weight's and bias's f32, the others' in dy's dtype. dy [B, Ho, Wo, Cout].
+ */
+export function conv2dBackward(dy: Tensor, saved: Conv2dSaved, wants: Wants<Conv2dInputs>, options: Conv2dBackwardOptions): GradientsOf<Conv2dInputs> {
+  const { x, skip, weight } = saved;
+  const { shape, upsample, variant } = options;
+  const { batches, c1, c2, out_height, out_width, c_out } = shape;
+  checkShape("conv2dBackward", "dy", dy, [batches, out_height, out_width, c_out]);
+  const positions = batches * out_height * out_width;
+  // The shift's gradient is the bias's of every sample.
+  const sums = wants.shift ? sumRows(dy.reshape(batches, out_height * out_width, c_out)) : undefined;
+  const rows = sums ?? dy;
+  return {
+    x: wants.x && weight ? inputGradient(dy, weight, [0, c1], options) : undefined,
+    skip: wants.skip && weight ? inputGradient(dy, weight, [c1, c2], options) : undefined,
+    weight: wants.weight && x ? weightGradient(x, dy, { ...shape, items: 1, positions, N: c_out }, { skip, upsample, variant }).reshape(...shape.kernel, c1 + c2, c_out) : undefined,
+    bias: wants.bias ? sumRows(rows.reshape(1, rows.size / c_out, c_out)).reshape(c_out) : undefined,
+    shift: sums && cast(sums, floatOf("conv2dBackward", dy)),
+    residual: wants.residual ? dy.reshape(...dy.shape) : undefined,
+  };
+}
+
+type Channels = readonly [first: number, count: number];
+
+/**
+ * Gradient of some channels of a convolution's input: itself a convolution of dy, with the turned weight. The taps of the
+ * copies of a nearest-upsampled pixel are added up first. Of a convolution of stride 2, even and odd rows and columns of
+ * the input meet taps of their own: four convolutions, whose results are interleaved.
+ */
+function inputGradient(dy: Tensor, weight: Tensor, channels: Channels, options: Conv2dBackwardOptions): Tensor {
+  const { gpu } = dy;
+  const { shape, upsample } = options;
+  const phases = shape.stride === 2 && !upsample ? [0, 1] : [0];
+  return gpu.scope("conv_input", () => {
+    if (phases.length === 1) return phaseGradient(dy, weight, channels, options, 1, [0, 0]);
+    const dx = gpu.empty([shape.batches, shape.height, shape.width, channels[1]], dy.dtype);
+    for (const row of phases.slice(0, shape.height)) {
+      for (const column of phases.slice(0, shape.width)) {
+        gpu.scope(`phase_${row}${column}`, () => interleaveInto(dx, phaseGradient(dy, weight, channels, options, 2, [row, column]), [row, column]));
+      }
+    }
+    return dx;
+  });
+}
+
+/** The gradient of every `phases`-th row and column of the input from `phase` on. */
+function phaseGradient(dy: Tensor, weight: Tensor, channels: Channels, { shape, upsample, variant }: Conv2dBackwardOptions, phases: number, phase: readonly [number, number]): Tensor {
+  const { height, width, out_height, out_width, kernel, padding, stride } = shape;
+  const block = upsample ? 2 : 1;
+  const side = (size: number, axis: 0 | 1) => {
+    // Row o of dy met tap at - stride * o of the kernel in the first row of this phase, and the block's next ones.
+    const at = block * phase[axis] + padding[axis];
+    const first = Math.ceil((at - kernel[axis] + 1) / stride);
+    const taps = Math.max(1, Math.floor((at + block - 1) / stride) - first + 1);
+    return { first, taps, origin: at - stride * first, size: Math.ceil((size - phase[axis]) / phases) };
+  };
+  const [rows, columns] = [side(height, 0), side(width, 1)];
+  const turned = turnWeight(weight, { channels, taps: [rows.taps, columns.taps], origin: [rows.origin, columns.origin], stride, block });
+  const step = (block * phases) / stride === 2 ? 2 : 1;
+  const after = ({ first, taps, size }: typeof rows, from: number) => (size - 1) * step + taps + first - from;
+  const sides = [-rows.first, -columns.first, after(rows, out_height), after(columns, out_width)] as const;
+  const dx = conv2d(dy, { weight: turned, stride: step, padding: sides, variant });
+  turned.free();
+  return dx;
+}
+
+/** Writes x [B, Hq, Wq, C] to every second row and column of y [B, H, W, C] from `phase` on. */
+function interleaveInto(y: Tensor, x: Tensor, phase: readonly [number, number]): void {
+  const [, in_height, in_width, channels] = x.shape;
+  const [, height, width] = y.shape;
+  x.gpu.run(interleave, {
+    bindings: { x, y },
+    params: { count: x.size, in_height, in_width, height, width, channels, phase },
+    prelude: { T: floatOf("interleave", x) },
+    grid: elementGrid(x.gpu, x.size),
+    bytes: 2 * bytesOf(x),
+  });
 }

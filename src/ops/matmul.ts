@@ -1,20 +1,15 @@
 import { matmulNaive, matmulSubgroup, matmulTiled, matmulVector } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import { type GradientsOf, type Wants, differentiable, wantsGradient } from "../tape.ts";
 import { type Tensor, sizeOf } from "../tensor.ts";
+import { sumRows } from "./accumulate.ts";
+import { type Activation, activate, activationCode, geluGate, leavesActivation } from "./activation.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { deviceFacts } from "./grid.ts";
+import { cast } from "./pointwise.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
-
-/** Activations that a linear layer or a convolution can end with. */
-export type Activation = "gelu" | "gelu_tanh" | "quick_gelu" | "silu";
-
-/** The numbers of the activations in kernels/lib/activations.wgsl. */
-const activationCodes = { none: 0, gelu: 1, gelu_tanh: 2, quick_gelu: 3, silu: 4 } as const;
-
-/** The override ACTIVATION of a kernel. */
-export function activationCode(activation: Activation | undefined): number {
-  return activationCodes[activation ?? "none"];
-}
+import { turnWeight } from "./turn_weight.ts";
+import { transposedProduct, weightGradient } from "./weight_gradient.ts";
 
 /** Options of `matmul`. */
 export interface MatmulOptions {
@@ -44,7 +39,23 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const shape = shared ? { batches: 1, M: batches * M, N, K, itemRows: M } : { batches, M, N, K, itemRows: M };
   const c = a.gpu.empty([...leading, M, N], a.dtype);
   runMatmul("matmul", { a, b, c }, { shape, transposeB, scale, variant });
-  return c;
+  return differentiable(c, {
+    inputs: { a, b },
+    saved: { a: wantsGradient(b) ? a : undefined, b: wantsGradient(a) ? b : undefined },
+    backward: (dc, saved, wants) => ({
+      a: wants.a && saved.b ? matmul(dc, saved.b, { transposeB: !transposeB, scale, variant }) : undefined,
+      b: wants.b && saved.a ? matmulSecondGradient(dc, saved.a, b, { transposeB, scale, variant }) : undefined,
+    }),
+  });
+}
+
+/** Gradient of `matmul` at b, in its shape and dtype: the transpose of a or dc times the other. */
+function matmulSecondGradient(dc: Tensor, a: Tensor, { shape, dtype }: Pick<Tensor, "shape" | "dtype">, { transposeB, scale, variant }: MatmulOptions): Tensor {
+  const [left, right] = transposeB ? [dc, a] : [a, dc];
+  const [rows, columns] = shape.slice(-2);
+  const items = sizeOf(shape.slice(0, -2));
+  const product = weightGradient(left, right, transposedProduct(items, left.size / rows / items, rows, columns), { scale, variant });
+  return cast(product, dtype as Float).reshape(...shape);
 }
 
 /** Arguments of `linear`. */
@@ -62,6 +73,12 @@ export interface LinearOptions {
 /** Linear layer: activation(x W + bias) + residual. x [..., K] -> [..., N]. Throws ShapeError. */
 export function linear(x: Tensor, options: LinearOptions): Tensor {
   const { weight, bias, activation, residual, variant } = options;
+  if (activation && leavesActivation(x, weight, bias)) {
+    const sums = linear(x, { weight, bias, variant });
+    const y = activate(sums, activation, residual);
+    sums.free();
+    return y;
+  }
   const K = x.shape[x.shape.length - 1];
   check(weight.shape.length === 2 && weight.shape[0] === K, "linear", `weight is [${weight.shape}], needs [${K}, N] for x [${x.shape}]`, x);
   const N = weight.shape[1];
@@ -71,7 +88,44 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
   const y = x.gpu.empty(shape, x.dtype);
   const M = x.size / K;
   runMatmul("linear", { a: x, b: weight, bias, residual, c: y }, { shape: { batches: 1, M, N, K, itemRows: itemRows(x) }, activation, variant });
-  return y;
+  return differentiable(y, {
+    inputs: { x, weight, bias, residual },
+    saved: { x: wantsGradient(weight) ? x : undefined, weight: wantsGradient(x) ? weight : undefined },
+    backward: (dy, saved, wants) => linearBackward(dy, saved, wants, { variant }),
+  });
+}
+
+/** What the backward pass of `linear` reads. */
+export interface LinearSaved {
+  /** [..., K], where the weight wants a gradient. */
+  x?: Tensor;
+  /** [K, N], where x wants a gradient. */
+  weight?: Tensor;
+}
+
+type LinearInputs = { x: Tensor; weight: Tensor; bias: Tensor | undefined; residual: Tensor | undefined };
+
+/** Gradients of `linear` without activation: x's and the residual's in dy's dtype, weight's and bias's f32. dy [..., N]. */
+export function linearBackward(dy: Tensor, saved: LinearSaved, wants: Wants<LinearInputs>, options: { variant?: ProductVariant } = {}): GradientsOf<LinearInputs> {
+  const { x, weight } = saved;
+  const { variant } = options;
+  const N = dy.shape[dy.shape.length - 1];
+  const rows = dy.size / N;
+  return {
+    x: wants.x && weight ? linearInputGradient(dy, weight, variant) : undefined,
+    weight: wants.weight && x ? weightGradient(x, dy, transposedProduct(1, rows, x.size / rows, N), { variant }).reshape(x.size / rows, N) : undefined,
+    bias: wants.bias ? sumRows(dy.reshape(1, rows, N)).reshape(N) : undefined,
+    residual: wants.residual ? dy.reshape(...dy.shape) : undefined,
+  };
+}
+
+/** dy [..., N] times the transpose of the weight [K, N], which is made first: read by columns it would be slow. */
+function linearInputGradient(dy: Tensor, weight: Tensor, variant?: ProductVariant): Tensor {
+  const [K, N] = weight.shape;
+  return dy.gpu.scope("linear_input", () => {
+    const transposed = turnWeight(weight.reshape(1, 1, K, N)).reshape(N, K);
+    return linear(dy, { weight: transposed, variant });
+  });
 }
 
 /** Rows of one item of the batch [B, ..., C]; a matrix is one item. */
@@ -171,6 +225,12 @@ export function geglu(x: Tensor, options: GegluOptions): Tensor {
   );
   const N = weight.shape[1] / 2;
   if (bias) checkShape("geglu", "bias", bias, [2 * N]);
+  if (leavesActivation(x, weight, bias)) {
+    const both = linear(x, { weight, bias, variant });
+    const y = geluGate(both);
+    both.free();
+    return y;
+  }
   const y = x.gpu.empty([...x.shape.slice(0, -1), N], x.dtype);
   const shape = { batches: 1, M: x.size / K, N, K, itemRows: itemRows(x) };
   runMatmul("geglu", { a: x, b: weight, bias, c: y }, { shape, gated: true, variant });
