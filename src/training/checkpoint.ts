@@ -30,8 +30,8 @@ export function checkpointFiles(parts: readonly TrainedPart[], state: Tensor): C
   return [...files, { path: OPTIMIZER_FILE, content: [...moments, stateOutput] }];
 }
 
-function partFiles({ weightsFile, keyPrefix, config }: TrainedPart, folder: string, set: ParameterSet): CheckpointFile[] {
-  const weights = { path: `${folder}/${weightsFile}`, content: parameterOutputs(set, keyPrefix) };
+function partFiles({ weightsFile, keyPrefix, config, others = [] }: TrainedPart, folder: string, set: ParameterSet): CheckpointFile[] {
+  const weights = { path: `${folder}/${weightsFile}`, content: [...parameterOutputs(set, keyPrefix), ...others] };
   return config === undefined ? [weights] : [{ path: `${folder}/config.json`, content: config }, weights];
 }
 

@@ -8,6 +8,7 @@ import { addInto } from "../ops/accumulate.ts";
 import { cast } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TensorSource } from "../weights/checkpoint.ts";
+import type { TensorOutput } from "../weights/safetensors_writer.ts";
 
 /** Tensors by checkpoint key, in the model's order. */
 export type ParameterSet = ReadonlyMap<string, Parameter>;
@@ -22,6 +23,8 @@ export interface PartPlace {
   readonly keyPrefix: string;
   /** Text of the folder's config.json, if it has one. */
   readonly config?: string;
+  /** Other tensors of the file. */
+  readonly others?: readonly TensorOutput[];
 }
 
 /** Where the tensors of a part come from. What is absent starts from the weights (ema) or from zeros (moments). */
@@ -74,7 +77,7 @@ export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace
     const weights = await load(sources.weights, sources.prefixes ?? [place.keyPrefix], model.ignoredKeys);
     const whole = (name: string) => onePiece(weights.get(name) as Parameter);
     for (const name of weights.keys()) whole(name);
-    const ema = options.ema ? (sources.ema ? await load(sources.ema, [place.keyPrefix], /^$/) : startFrom(({ name }) => duplicate(whole(name)))) : undefined;
+    const ema = options.ema ? (sources.ema ? await load(sources.ema, [place.keyPrefix], model.ignoredKeys) : startFrom(({ name }) => duplicate(whole(name)))) : undefined;
     const part = { ...place, stored: model.parameters, weights, means: await moment("mean"), squares: await moment("square"), ema };
     for (const [name, parameter] of model.parameters) parameter.fill([gpu.keep(cast(whole(name), options.dtype))]);
     return part;

@@ -1,0 +1,167 @@
+import { createHash } from "node:crypto";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import type { DataSample } from "../data/layouts/layout.ts";
+import { readFilm } from "../data/decode_node.ts";
+import { InputError } from "../errors.ts";
+import { prepareImage } from "../grounding/prepare_image.ts";
+import type { LatentDiffusion } from "../models/ldm.ts";
+import { alternatives } from "../text/captions.ts";
+import { sliceLast } from "../ops/pointwise.ts";
+import { type Tensor, sizeOf } from "../tensor.ts";
+import { writeFileAtomically, writeSafetensorsFile } from "../weights/atomic_file_node.ts";
+import { parseJson, readJson } from "../weights/byte_source.ts";
+import { openFile, openFolder } from "../weights/byte_source_node.ts";
+import { openCheckpointSource } from "../weights/open_checkpoint.ts";
+import { type Configuration, checkSameConfiguration } from "./checkpoint.ts";
+import { LATENT_INDEX, type LatentIndex, type StoredSample, latentsFile, textsFile } from "./latent_dataset_node.ts";
+
+/** Options of `precompute`. */
+export interface PrecomputeOptions {
+  /** Share of the samples that may be left out because they cannot be read. Default 0.01. */
+  skipShare?: number;
+  /** Told of a sample that is left out. */
+  onSkip?: (sample: DataSample, fact: string) => void;
+  onProgress?: (part: "films" | "texts", done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/** What the files of the folder are made of. */
+const PLAN = "plan.json";
+/** Samples of one file of latents, embeddings of one of texts. */
+const SHARD = 512;
+/** Pixels that the VAE encodes at a time. */
+const BATCH_PIXELS = 512 * 512;
+/** Texts that are encoded at a time. */
+const TEXT_BATCH = 32;
+
+/**
+ * Encodes the films and captions of a data set once: posterior means and log-variances, and the embedding of every
+ * alternative of every caption, in files of 512. Files that an earlier call finished are kept.
+ * Throws InputError when more than `skipShare` of the samples cannot be read, or the folder is of another model.
+ */
+export async function precompute(ldm: LatentDiffusion, samples: readonly DataSample[], out: string, options: PrecomputeOptions = {}): Promise<LatentIndex> {
+  const captions = samples.map(({ caption }) => alternatives(caption));
+  // The empty text comes first.
+  const texts = [...new Set(["", ...captions.flat()])];
+  const rows = new Map(texts.map((text, row) => [text, row]));
+  const { sampleSize, latentChannels } = ldm.vae.config;
+  const side = sampleSize / ldm.vae.factor;
+  const shape = { latentShape: [side, side, latentChannels], textShape: [ldm.tokenizer.length, ldm.textEncoder.width] } as const;
+  const plan = { model: ldm.sha256, data: fingerprint(samples), shard: SHARD, ...shape };
+  await agreeOnPlan(out, plan);
+
+  const skipped = new Set<number>();
+  for (let start = 0; start < samples.length; start += SHARD) {
+    const failed = await encodeFilms(ldm, samples.slice(start, start + SHARD), join(out, latentsFile(start / SHARD)), options);
+    for (const i of failed) skipped.add(start + i);
+    const most = Math.floor((options.skipShare ?? 0.01) * samples.length);
+    if (skipped.size > most) throw new InputError(out, `${skipped.size} of ${samples.length} samples cannot be read, more than the ${most} allowed; attnscope data check lists what is wrong`);
+    options.onProgress?.("films", Math.min(start + SHARD, samples.length), samples.length);
+  }
+  for (let start = 0; start < texts.length; start += SHARD) {
+    await encodeTexts(ldm, texts.slice(start, start + SHARD), join(out, textsFile(start / SHARD)), options.signal);
+    options.onProgress?.("texts", Math.min(start + SHARD, texts.length), texts.length);
+  }
+
+  const stored = samples.flatMap(({ id }, row): StoredSample[] => (skipped.has(row) ? [] : [{ id, row, texts: captions[row].map((text) => rows.get(text) as number) }]));
+  const index: LatentIndex = { ...plan, texts, samples: stored };
+  await writeFileAtomically(join(out, LATENT_INDEX), (sink) => sink.write(new TextEncoder().encode(JSON.stringify(index))));
+  return index;
+}
+
+/** Makes sure that the files in a folder are of this model and data, or that there are none yet. */
+async function agreeOnPlan(out: string, plan: Configuration): Promise<void> {
+  const folder = openFolder(out);
+  if (await folder.has(PLAN)) checkSameConfiguration(join(out, PLAN), (await readJson(folder, PLAN)) as Configuration, plan);
+  else await writeFileAtomically(join(out, PLAN), (sink) => sink.write(new TextEncoder().encode(JSON.stringify(plan))));
+}
+
+/** SHA-256 of what a data set holds, as far as it goes into the files. */
+function fingerprint(samples: readonly DataSample[]): string {
+  const hash = createHash("sha256");
+  for (const { id, imagePath, caption } of samples) hash.update(JSON.stringify([id, imagePath, caption]));
+  return hash.digest("hex");
+}
+
+/** Encodes the films of a file of latents; gives the places of those that cannot be read, whose rows stay zero. */
+async function encodeFilms({ gpu, vae }: LatentDiffusion, samples: readonly DataSample[], path: string, { signal, onSkip }: PrecomputeOptions): Promise<number[]> {
+  if (await exists(path)) return failedIn(path);
+  const { sampleSize, latentChannels } = vae.config;
+  const shape = [samples.length, sampleSize / vae.factor, sampleSize / vae.factor, latentChannels];
+  const itemSize = sizeOf(shape) / samples.length;
+  const [mean, logvar] = [new Float32Array(sizeOf(shape)), new Float32Array(sizeOf(shape))];
+  const failed: number[] = [];
+  const batch = Math.max(1, Math.floor(BATCH_PIXELS / sampleSize ** 2));
+  for (let start = 0; start < samples.length; start += batch) {
+    signal?.throwIfAborted();
+    const films = await Promise.all(samples.slice(start, start + batch).map(async (sample, i) => {
+      try {
+        return prepareImage(await readFilm(sample.imagePath), sampleSize);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        onSkip?.(sample, error.message);
+        failed.push(start + i);
+        return new Float32Array(sampleSize ** 2 * 3);
+      }
+    }));
+    const parts = gpu.scope("precompute", () => {
+      const moments = vae.encode(gpu.tensor(concatenate(films), [films.length, sampleSize, sampleSize, 3]));
+      return [sliceLast(moments, 0, latentChannels), sliceLast(moments, latentChannels, 2 * latentChannels)];
+    });
+    mean.set(await readAndFree(parts[0]), start * itemSize);
+    logvar.set(await readAndFree(parts[1]), start * itemSize);
+  }
+  await writeSafetensorsFile(path, [floats("mean", shape, mean), floats("logvar", shape, logvar)], { failed: JSON.stringify(failed) });
+  return failed;
+}
+
+/** The places of the samples that an earlier call could not read. */
+async function failedIn(path: string): Promise<number[]> {
+  const file = await openCheckpointSource(await openFile(path));
+  await file.close();
+  return parseJson(path, file.metadata.failed ?? "[]") as number[];
+}
+
+async function encodeTexts(ldm: LatentDiffusion, texts: readonly string[], path: string, signal?: AbortSignal): Promise<void> {
+  if (await exists(path)) return;
+  const { gpu, tokenizer, textEncoder } = ldm;
+  const itemSize = tokenizer.length * textEncoder.width;
+  const embeddings = new Float32Array(texts.length * itemSize);
+  for (let start = 0; start < texts.length; ) {
+    signal?.throwIfAborted();
+    // The empty text is unmasked, as guidance reads it.
+    const masked = texts[start] !== "";
+    const batch = masked ? texts.slice(start, start + TEXT_BATCH) : [""];
+    const encoded = gpu.scope("precompute", () => textEncoder.encode(gpu, batch.map((text) => tokenizer.encode(text)), { masked, dtype: "f32" }));
+    embeddings.set(await readAndFree(encoded), start * itemSize);
+    start += batch.length;
+  }
+  await writeSafetensorsFile(path, [floats("texts", [texts.length, tokenizer.length, textEncoder.width], embeddings)]);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(() => true, () => false);
+}
+
+async function readAndFree(tensor: Tensor): Promise<Float32Array> {
+  try {
+    return await tensor.read();
+  } finally {
+    tensor.free();
+  }
+}
+
+function floats(name: string, shape: readonly number[], values: Float32Array) {
+  return { name, dtype: "F32" as const, shape, chunks: () => [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)] };
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
