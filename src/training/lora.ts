@@ -23,7 +23,7 @@ interface LoraRank {
 export const LORA_PREFIX = "unet.";
 
 /** File of the factors, as diffusers calls it. */
-export const LORA_FILE = "pytorch_lora_weights.safetensors";
+export const LORA_FILE = "pytorch_lora_weights.safetensors" as const;
 
 /** The layers that carry factors: the projections of self- and cross-attention. */
 const PROJECTION = /\.attn[12]\.(to_q|to_k|to_v|to_out\.0)$/;

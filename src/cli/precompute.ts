@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import { openDataset } from "../data/layouts/open_node.ts";
+import type { DataSample, Split } from "../data/layouts/layout.ts";
+import { InputError } from "../errors.ts";
+import { openGpu } from "../gpu/open_node.ts";
+import { loadLatentDiffusion } from "../models/ldm.ts";
+import { nodePlatform } from "../platform_node.ts";
+import { precompute } from "../training/precompute_node.ts";
+import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { createProgress } from "./progress.ts";
+import { number } from "./train_options.ts";
+
+interface PrecomputeCommandOptions {
+  model: string;
+  out: string;
+  images?: string;
+  split: Split;
+  skipShare: number;
+  json?: boolean;
+}
+
+/** `data precompute`. */
+export function precomputeCommand(): Command {
+  return createCommand("precompute", "encode films and captions once, for training", "data precompute phantom/mimic-cxr-jpg --model phantom --out latents")
+    .argument("<dir>", "data set in the MIMIC-CXR-JPG or MS-CXR layout")
+    .requiredOption("--model <folder>", "model whose VAE and text encoder encode")
+    .requiredOption("--out <folder>", "where to put the latents; an interrupted call goes on in it")
+    .option("--images <folder>", "where the paths of the images start (default: the folder of the CSV file)")
+    .option("--split <name>", "which split is encoded", "train")
+    .option("--skip-share <share>", "share of the samples that may be left out because they cannot be read", number, 0.01)
+    .action(run);
+}
+
+async function run(location: string, options: PrecomputeCommandOptions): Promise<void> {
+  const signal = interruptSignal();
+  const progress = createProgress();
+  let skipped = 0;
+  const tell = (line: string) => {
+    skipped++;
+    progress.stop();
+    log(line);
+  };
+  const samples: DataSample[] = [];
+  const dataset = await openDataset(location, { images: options.images, split: options.split, onProblem: ({ file, line, fact }) => tell(`${file}:${line}: ${fact}; left out`) });
+  for await (const sample of dataset) samples.push(sample);
+  const most = options.skipShare * (samples.length + skipped);
+  if (skipped > most) throw new InputError(location, `${skipped} rows cannot be read, more than --skip-share allows; attnscope data check lists them`);
+  const gpu = await openGpu();
+  try {
+    const ldm = await loadLatentDiffusion(gpu, nodePlatform, nodePlatform.openFolder(options.model), { signal });
+    const index = await precompute(ldm, samples, options.out, {
+      signal,
+      skipShare: options.skipShare,
+      onSkip: (sample, fact) => tell(`line ${sample.line}: ${fact}; left out`),
+      onProgress: (part, done, total) => progress.update(part, done, total),
+    });
+    progress.stop();
+    if (options.json) printJson({ out: options.out, samples: index.samples.length, texts: index.texts.length, skipped });
+    else log(`${options.out}: ${index.samples.length} films, ${index.texts.length} texts, ${skipped} left out`);
+  } finally {
+    progress.stop();
+    gpu.close();
+  }
+}

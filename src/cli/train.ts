@@ -1,0 +1,202 @@
+import { Command } from "commander";
+import type { Config } from "../config.ts";
+import { openDataset } from "../data/layouts/open_node.ts";
+import { readPhantomRecords } from "../data/layouts/read_phantom_node.ts";
+import { InputError } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { openGpu } from "../gpu/open_node.ts";
+import { loadModel } from "../models/load.ts";
+import { type Model, freeModel } from "../models/parameters.ts";
+import type { TextEncoderModel } from "../models/text_encoder.ts";
+import { AttributeHeads, encoderRecipe, encoderTask } from "../training/encoder_training.ts";
+import { initialWeights, normalValues, zeroValues } from "../training/initial_weights.ts";
+import { openLatents } from "../training/latent_dataset_node.ts";
+import { LORA_FILE, LORA_PREFIX, attachLora, loraInitialValues } from "../training/lora.ts";
+import type { StepRecord } from "../training/loop.ts";
+import { type ModelFolder, assembleModel, filmImages, openModelFolder } from "../training/model_folder_node.ts";
+import { phantomAttributes } from "../training/phantom_attributes.ts";
+import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
+import { type RunPart, runTraining } from "../training/run_node.ts";
+import { type TrainingTask, unetTask } from "../training/unet_training.ts";
+import { vaeRecipe, vaeTask } from "../training/vae_training.ts";
+import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { createProgress } from "./progress.ts";
+import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf } from "./train_options.ts";
+
+/** `train unet|vae|encoder`; without a name, `unet`. */
+export function trainCommand(): Command {
+  return new Command("train")
+    .description("fine-tune a U-Net or its LoRA; train an autoencoder or a text encoder")
+    .addHelpText("after", "\nExample:\n  $ attnscope train --model sd --data latents --out run --resume latest")
+    .addCommand(unetCommand(), { isDefault: true })
+    .addCommand(vaeCommand())
+    .addCommand(encoderCommand());
+}
+
+interface TrainOptions extends RunCommandOptions {
+  model: string;
+  data: string;
+}
+
+/** What a command trains: made once the device is open. */
+interface Training {
+  parts: RunPart[];
+  task: TrainingTask;
+  about: Config;
+  close(): Promise<void> | void;
+}
+
+// --- U-Net -----------------------------------------------------------------------------------------------------------
+
+function unetCommand(): Command {
+  const command = createCommand("unet", "fine-tune the U-Net on precomputed latents, by the paper's recipe", "train unet --model sd --data latents --out run --resume latest")
+    .requiredOption("--model <folder>", "model in the diffusers layout")
+    .requiredOption("--data <folder>", "what attnscope data precompute made of a data set with this model");
+  return addTrainOptions(command, publishedRecipe, "unet").action((options: TrainOptions) => run(options, recipeOf(options), unetTraining));
+}
+
+async function unetTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe): Promise<Training> {
+  const model = openModelFolder(options.model);
+  const [unet, schedule, vae, data] = [await model.unet(), await model.schedule(), await model.vae(), await openLatents(options.data)];
+  if (schedule.predictionType !== recipe.predictionType) throw new InputError("--prediction-type", `is ${recipe.predictionType}, ${model.name}/scheduler says ${schedule.predictionType}; give the same in both`);
+  if (data.textShape[1] !== unet.config.levels[0].contextWidth) throw new InputError(options.data, `has texts of ${data.textShape[1]} channels, the U-Net reads ${unet.config.levels[0].contextWidth}; precompute with this model`);
+  const live = recipe.trainTextEncoder ? { encoder: await model.textEncoder(), tokenizer: await model.tokenizer() } : undefined;
+  const frozen: Model[] = [];
+  const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, recipe, frozen)] : [await modelPart(model, "unet", unet, options.fromScratch ? recipe.seed : undefined)];
+  if (live) parts.push(await textEncoderPart(model, live.encoder));
+  return {
+    parts,
+    task: unetTask(gpu, recipe, { unet, schedule, scalingFactor: vae.config.scalingFactor, data, live }),
+    about: { kind: "unet", unet: JSON.parse(await model.configText("unet")), data: { latents: data.index.data, model: data.index.model, samples: data.count } },
+    async close() {
+      await data.close();
+      frozen.forEach(freeModel);
+    },
+  };
+}
+
+/** The factors of a LoRA on a U-Net, whose own weights are loaded and stay. */
+async function loraPart(gpu: Gpu, model: ModelFolder, unet: Model, recipe: Recipe, frozen: Model[]): Promise<RunPart> {
+  const weights = await model.weights("unet");
+  await loadModel(gpu, unet, weights, { dtype: recipe.dtype === "f16" ? "f16" : "auto" }).finally(() => weights.close());
+  frozen.push(unet);
+  const lora = attachLora(unet, { rank: recipe.loraRank, alpha: recipe.loraAlpha || recipe.loraRank });
+  const place = { folder: "unet_lora", weightsFile: LORA_FILE, keyPrefix: LORA_PREFIX, others: lora.alphas };
+  return { place, model: lora, start: initialWeights(lora.parameters, recipe.seed, loraInitialValues) };
+}
+
+// --- VAE -------------------------------------------------------------------------------------------------------------
+
+function vaeCommand(): Command {
+  const recipe = completeRecipe(vaeRecipe);
+  const command = createCommand("vae", "train an AutoencoderKL on films: L1 + 2 MSE + 1e-4 KL", "train vae --model phantom --data phantom/mimic-cxr-jpg --from-scratch --out vae-run")
+    .requiredOption("--model <folder>", "model folder with vae/config.json, and its weights unless --from-scratch")
+    .requiredOption("--data <folder>", "data set in the MIMIC-CXR-JPG or MS-CXR layout, whose training films are read")
+    .option("--crop <pixels>", "side of the random crops that are trained on; 0: whole films", number, 64);
+  return addTrainOptions(command, recipe, "other").action((options: TrainOptions & { crop: number }) => run(options, recipeOf(options, recipe), vaeTraining));
+}
+
+async function vaeTraining(gpu: Gpu, options: TrainOptions & { crop?: number }, recipe: Recipe): Promise<Training> {
+  const model = openModelFolder(options.model);
+  const vae = await model.vae();
+  const samples = await collect(await openDataset(options.data, { split: "train" }));
+  const side = vae.config.sampleSize;
+  const crop = options.crop || side;
+  if (crop > side || crop % vae.factor !== 0) throw new InputError("--crop", `${crop} is not a multiple of ${vae.factor} up to ${side}`);
+  return {
+    parts: [await modelPart(model, "vae", vae, options.fromScratch ? recipe.seed : undefined)],
+    task: vaeTask(gpu, recipe, { vae, data: filmImages(samples, side), crop }),
+    about: { kind: "vae", vae: JSON.parse(await model.configText("vae")), crop, data: { samples: samples.length } },
+    close: () => undefined,
+  };
+}
+
+// --- text encoder ----------------------------------------------------------------------------------------------------
+
+function encoderCommand(): Command {
+  const recipe = completeRecipe(encoderRecipe);
+  const command = createCommand("encoder", "train the phantom's text encoder: attributes of findings and masked words", "train encoder --model phantom --data phantom/mimic-cxr-jpg --from-scratch --out encoder-run")
+    .requiredOption("--model <folder>", "model folder with text_encoder/config.json and tokenizer/, and weights unless --from-scratch")
+    .requiredOption("--data <folder>", "folder of the phantom that has phantom.jsonl");
+  return addTrainOptions(command, recipe, "other").action((options: TrainOptions) => run(options, recipeOf(options, recipe), encoderTraining));
+}
+
+async function encoderTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe): Promise<Training> {
+  const model = openModelFolder(options.model);
+  const [bert, encoder, tokenizer] = [await model.bert(), await model.textEncoder(), await model.tokenizer()];
+  const records = (await collect(readPhantomRecords(options.data))).filter(({ set }) => set === "train");
+  const data = phantomAttributes(records);
+  const heads = new AttributeHeads(bert.config.width, data.classes, bert.config.vocabSize);
+  const place = { folder: "text_encoder", weightsFile: "model.safetensors", keyPrefix: encoder.prefixes[0], config: await model.configText("text_encoder") } as const;
+  const start = options.fromScratch ? initialWeights(bert.parameters, recipe.seed, bertInitialValues) : await model.weights("text_encoder");
+  return {
+    parts: [
+      { place, model: bert, start, prefixes: encoder.prefixes },
+      { place: { folder: "attribute_heads", weightsFile: "model.safetensors", keyPrefix: "" }, model: heads, start: initialWeights(heads.parameters, recipe.seed) },
+    ],
+    task: encoderTask(gpu, recipe, { bert, heads, tokenizer, data }),
+    about: { kind: "encoder", text_encoder: JSON.parse(place.config), data: { samples: data.count } },
+    close: () => undefined,
+  };
+}
+
+/** transformers' start of a BERT, but with words far apart and positions near: a small encoder keeps them apart longer. */
+const bertInitialValues: Parameters<typeof initialWeights>[2] = ({ name, packing }) => {
+  if (name.includes("token_type")) return zeroValues;
+  if (name.includes("position_embeddings")) return normalValues(0.3);
+  if (name.includes("word_embeddings")) return normalValues(1);
+  if (packing === "linear") return normalValues(0.02);
+  return name.endsWith("bias") ? zeroValues : undefined;
+};
+
+// --- all of them -----------------------------------------------------------------------------------------------------
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** A whole model as a part: from its weights, or from random ones of a seed. */
+async function modelPart(model: ModelFolder, folder: "unet" | "vae", built: Model, seed: number | undefined): Promise<RunPart> {
+  const place = { folder, weightsFile: "diffusion_pytorch_model.safetensors", keyPrefix: "", config: await model.configText(folder) } as const;
+  return { place, model: built, start: seed === undefined ? await model.weights(folder) : initialWeights(built.parameters, seed) };
+}
+
+async function textEncoderPart(model: ModelFolder, { model: built, prefixes }: TextEncoderModel): Promise<RunPart> {
+  const place = { folder: "text_encoder", weightsFile: "model.safetensors", keyPrefix: prefixes[0], config: await model.configText("text_encoder") } as const;
+  return { place, model: built, start: await model.weights("text_encoder"), prefixes };
+}
+
+async function run(options: TrainOptions, recipe: Recipe, prepare: (gpu: Gpu, options: TrainOptions, recipe: Recipe) => Promise<Training>): Promise<void> {
+  checkRunOptions(options);
+  const signal = interruptSignal();
+  const gpu = await openGpu();
+  const progress = createProgress();
+  try {
+    if (recipe.dtype === "f16" && !gpu.has("shader-f16")) throw new InputError("--dtype", "f16 needs the device feature shader-f16, which this device does not have; use f32");
+    const training = await prepare(gpu, options, recipe);
+    const { last, checkpoint } = await runTraining(gpu, {
+      ...training,
+      recipe, signal,
+      out: options.out, resume: options.resume !== undefined, saveEvery: options.saveEvery, keep: options.keep,
+      onStep: (record) => progress.update(progressLine(record, recipe), record.step, recipe.maxSteps),
+      tell(line) {
+        progress.stop();
+        log(line);
+      },
+    }).finally(() => training.close());
+    progress.stop();
+    if (options.saveModel && checkpoint) await assembleModel(options.model, checkpoint, options.saveModel);
+    if (options.json) printJson({ out: options.out, steps: recipe.maxSteps, checkpoint, last });
+    else log(last ? `${options.out}: ${recipe.maxSteps} steps, loss ${last.loss.toFixed(4)}` : `${options.out}: the run had ended already, at ${recipe.maxSteps} steps`);
+  } finally {
+    progress.stop();
+    gpu.close();
+  }
+}
+
+function progressLine({ step, loss, learningRate, seconds }: StepRecord, recipe: Recipe): string {
+  const rate = (recipe.batchSize * recipe.accumulationSteps) / seconds;
+  return `step ${step}, loss ${loss.toFixed(4)}, rate ${learningRate.toExponential(2)}, ${rate.toFixed(1)} samples/s`;
+}

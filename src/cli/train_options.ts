@@ -1,0 +1,88 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { InputError } from "../errors.ts";
+import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
+
+/** Where a run is kept, and how often. */
+export interface RunCommandOptions extends Partial<Recipe> {
+  out: string;
+  resume?: string;
+  saveEvery: number;
+  keep: number;
+  fromScratch?: boolean;
+  saveModel?: string;
+  json?: boolean;
+}
+
+type Parse = (text: string) => unknown;
+
+/** Recipe options: flag, what it is, and how its text is read. */
+const recipeOptions: readonly [name: keyof Recipe, flag: string, description: string, parse?: Parse][] = [
+  ["maxSteps", "--max-steps <n>", "optimiser steps in all, where the cosine ends", number],
+  ["batchSize", "--batch-size <n>", "samples of one pass", number],
+  ["accumulationSteps", "--accumulation-steps <n>", "passes whose gradients are added up for one step", number],
+  ["learningRate", "--learning-rate <rate>", "learning rate", number],
+  ["schedule", "--schedule <kind>", "cosine or constant, after the warm-up"],
+  ["warmupSteps", "--warmup-steps <n>", "steps over which the rate rises", number],
+  ["finalRate", "--final-rate <share>", "share of the rate that the cosine ends at", number],
+  ["betas", "--betas <beta1,beta2>", "decay of AdamW's moments", numbers],
+  ["eps", "--eps <eps>", "AdamW's epsilon", number],
+  ["weightDecay", "--weight-decay <decay>", "AdamW's weight decay", number],
+  ["maxNorm", "--max-norm <norm>", "greatest global norm of the gradients; 0: no clipping", number],
+  ["predictionType", "--prediction-type <type>", "epsilon or v_prediction"],
+  ["minSnrGamma", "--min-snr-gamma <gamma>", "Min-SNR weighting; 0: none", number],
+  ["noiseOffset", "--noise-offset <deviation>", "shift of each channel's noise; 0: none", number],
+  ["timesteps", "--timesteps <distribution>", "uniform, or a,b of a Beta distribution", (text) => (text === "uniform" ? text : numbers(text))],
+  ["textDrop", "--text-drop <share>", "how often a text is replaced by the empty one", number],
+  ["emaDecay", "--ema-decay <decay>", "largest decay of the weights' moving average; 0: none", number],
+  ["dtype", "--dtype <type>", "storage of activations and stored weights: f32 or f16"],
+  ["lossScale", "--loss-scale <factor>", "the loss scale that f16 starts with", number],
+  ["seed", "--seed <n>", "seed of order, noise, timesteps and dropped texts", number],
+  ["trainTextEncoder", "--train-text-encoder", "train the text encoder too"],
+  ["loraRank", "--lora-rank <rank>", "train low-rank factors of the attention projections alone; 0: all weights", number],
+  ["loraAlpha", "--lora-alpha <alpha>", "their factor is alpha / rank; 0: alpha is the rank", number],
+  ["gradientCheckpointing", "--gradient-checkpointing", "keep less for the backward pass and compute it again"],
+];
+
+/** Options of the diffusion objective, which other models' training lacks. */
+const unetOnly: readonly (keyof Recipe)[] = ["predictionType", "minSnrGamma", "noiseOffset", "timesteps", "textDrop", "trainTextEncoder", "loraRank", "loraAlpha", "gradientCheckpointing"];
+
+/** Adds the options of a run and of its recipe, with the recipe's values as defaults. */
+export function addTrainOptions(command: Command, defaults: Readonly<Recipe>, kind: "unet" | "other"): Command {
+  command
+    .requiredOption("--out <folder>", "the run's folder: checkpoints and steps.jsonl")
+    .option("--resume <which>", "latest: go on from the run's latest checkpoint, or start where there is none")
+    .option("--save-every <n>", "steps between checkpoints", number, 500)
+    .option("--keep <n>", "checkpoints that are kept", number, 3)
+    .option("--save-model <folder>", "when done, put a whole model here: the model's folder with what was trained in its place")
+    .option("--from-scratch", "start from random weights instead of the model's");
+  for (const [name, flag, description, parse] of recipeOptions) {
+    if (kind !== "unet" && unetOnly.includes(name)) continue;
+    const option = new Option(flag, description).default(undefined, String(defaults[name]));
+    command.addOption(parse ? option.argParser(parse) : option);
+  }
+  return command;
+}
+
+/** The recipe that a command was given. @throws InputError naming what is out of its range */
+export function recipeOf(options: RunCommandOptions, defaults: Readonly<Recipe> = publishedRecipe): Recipe {
+  const given = Object.fromEntries(recipeOptions.map(([name]) => [name, options[name]])) as Partial<Recipe>;
+  return completeRecipe(given, defaults);
+}
+
+/** Checks the options of the run itself. @throws InputError naming the option */
+export function checkRunOptions({ resume, saveEvery, keep }: RunCommandOptions): void {
+  if (resume !== undefined && resume !== "latest") throw new InputError("--resume", `is ${resume}; the one choice is latest`);
+  for (const [name, value] of [["--save-every", saveEvery], ["--keep", keep]] as const) {
+    if (!Number.isSafeInteger(value) || value < 1) throw new InputError(name, `${value} is not a whole number of 1 or more`);
+  }
+}
+
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
+  return value;
+}
+
+function numbers(text: string): number[] {
+  return text.split(",").map(number);
+}

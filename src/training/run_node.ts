@@ -1,0 +1,100 @@
+import { join } from "node:path";
+import { InputError } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Model } from "../models/parameters.ts";
+import type { TensorSource } from "../weights/checkpoint.ts";
+import { type Configuration, checkpointFiles } from "./checkpoint.ts";
+import { findLatestCheckpoint, hasCheckpoints, openStepLog, saveCheckpoint } from "./checkpoint_node.ts";
+import { type StepRecord, train } from "./loop.ts";
+import { Optimisation } from "./optimisation.ts";
+import type { Recipe } from "./recipe.ts";
+import { resumeSources } from "./resume_node.ts";
+import { type PartPlace, type TrainedPart, createTrainedPart, freeTrainedPart } from "./trained_part.ts";
+import type { TrainingTask } from "./unet_training.ts";
+
+/** A model that a run trains, and what it starts from. */
+export interface RunPart {
+  readonly place: PartPlace;
+  readonly model: Model;
+  /** Closed once it was read, where it is a file. */
+  readonly start: TensorSource & { close?(): Promise<void> };
+  /** Prefixes that the start's keys may have. Default: the place's own. */
+  readonly prefixes?: readonly string[];
+}
+
+/** A run in a folder of its own: checkpoints and a log of its steps. */
+export interface RunOptions {
+  readonly out: string;
+  readonly recipe: Recipe;
+  readonly parts: readonly RunPart[];
+  readonly task: TrainingTask;
+  /** What the run is about besides the recipe: models and data. */
+  readonly about: Configuration;
+  /** Go on from the latest checkpoint in the folder, or start where there is none. */
+  readonly resume: boolean;
+  readonly saveEvery: number;
+  /** How many checkpoints are kept. */
+  readonly keep: number;
+  readonly validate?: (steps: number, parts: readonly TrainedPart[]) => Promise<unknown>;
+  readonly validateEvery?: number;
+  readonly onStep: (record: StepRecord) => void;
+  /** Prints a line for people. */
+  readonly tell: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Where a run ended. */
+export interface RunResult {
+  /** The last step's record; absent where the run had ended before. */
+  last?: StepRecord;
+  /** Folder of its last checkpoint. */
+  checkpoint: string | undefined;
+}
+
+/** The log of a run's steps, one JSON object a line. */
+export const STEP_LOG = "steps.jsonl";
+
+/**
+ * Trains, from the start or from the latest checkpoint, to the recipe's last step.
+ * @returns what it came to
+ * @throws InputError where the folder holds another run, or one that `resume` was not asked for; the signal's reason
+ */
+export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunResult> {
+  const { out, recipe, task, tell, keep } = options;
+  const configuration: Configuration = { recipe, ...options.about };
+  if (!options.resume && (await hasCheckpoints(out))) throw new InputError(out, "holds a run already; go on with --resume latest, or choose another --out");
+  const found = options.resume ? await findLatestCheckpoint(out, configuration, tell) : undefined;
+  const earlier = found && (await resumeSources(found.folder, options.parts.map(({ place }) => place)));
+  const firstStep = found?.step ?? 0;
+  if (found) tell(`going on from ${found.folder}`);
+  const parts: TrainedPart[] = [];
+  let optimisation: Optimisation | undefined;
+  const log = await openStepLog(join(out, STEP_LOG), firstStep);
+  const result: RunResult = { checkpoint: found?.folder };
+  try {
+    for (const { place, model, start, prefixes } of options.parts) {
+      const sources = earlier?.parts.get(place.folder) ?? { weights: start, prefixes };
+      parts.push(await createTrainedPart(gpu, model, place, sources, { dtype: recipe.dtype, ema: recipe.emaDecay > 0 }));
+    }
+    const running = (optimisation = new Optimisation(gpu, recipe, parts, task.loss, earlier?.state));
+    await train({
+      recipe, optimisation: running, fillBatch: task.fillBatch, firstStep, saveEvery: options.saveEvery, validateEvery: options.validateEvery, signal: options.signal,
+      validate: options.validate && ((steps) => options.validate?.(steps, parts) as Promise<unknown>),
+      async save(steps) {
+        result.checkpoint = await saveCheckpoint(out, steps, configuration, checkpointFiles(parts, running.state), keep);
+      },
+      async onStep(record) {
+        result.last = record;
+        await log.append(record);
+        options.onStep(record);
+      },
+    });
+  } finally {
+    await earlier?.close();
+    for (const { start } of options.parts) await start.close?.();
+    await log.close();
+    optimisation?.free();
+    for (const part of parts) freeTrainedPart(part);
+  }
+  return result;
+}
