@@ -22,7 +22,7 @@ export interface MatmulOptions {
 
 /**
  * Matrix product c = scale * a b. a [..., M, K], b [..., K, N] (or [..., N, K]) with the same leading dimensions or
- * none -> c [..., M, N] in a's dtype. Sums are f32. Throws ShapeError.
+ * none -> c [..., M, N] in a's dtype. Sums are f32. Gradients have the dtypes of a and b. Throws ShapeError.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeB = false, scale = 1, variant } = options;
@@ -119,12 +119,17 @@ export function linearBackward(dy: Tensor, saved: LinearSaved, wants: Wants<Line
   };
 }
 
-/** dy [..., N] times the transpose of the weight [K, N], which is made first: read by columns it would be slow. */
+/** Rows from which a product repays the transposition of its weight. */
+const rowsThatRepay = 128;
+
+/** dy [..., N] times the transpose of the weight [K, N]: made first where many rows read it, since columns read slowly. */
 function linearInputGradient(dy: Tensor, weight: Tensor, variant?: ProductVariant): Tensor {
   const [K, N] = weight.shape;
   return dy.gpu.scope("linear_input", () => {
-    const transposed = turnWeight(weight.reshape(1, 1, K, N)).reshape(N, K);
-    return linear(dy, { weight: transposed, variant });
+    const shape = [...dy.shape.slice(0, -1), K];
+    const rows = dy.size / N;
+    if (rows < rowsThatRepay) return matmul(dy.reshape(rows, N), weight, { transposeB: true, variant }).reshape(...shape);
+    return linear(dy, { weight: turnWeight(weight.reshape(1, 1, K, N)).reshape(N, K), variant });
   });
 }
 
@@ -213,7 +218,10 @@ export interface GegluOptions {
   variant?: ProductVariant;
 }
 
-/** diffusers' GEGLU: (x W_a + b_a) * gelu(x W_g + b_g), the 2N columns never stored. x [..., K] -> [..., N]. Throws ShapeError. */
+/**
+ * diffusers' GEGLU: (x W_a + b_a) * gelu(x W_g + b_g), the 2N columns stored only where a tape follows. x [..., K] ->
+ * [..., N]. Throws ShapeError.
+ */
 export function geglu(x: Tensor, options: GegluOptions): Tensor {
   const { weight, bias, variant } = options;
   const K = x.shape[x.shape.length - 1];

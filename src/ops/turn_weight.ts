@@ -2,6 +2,9 @@ import { gradientWeight } from "../generated/kernels.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, floatOf } from "./check.ts";
 
+/** Inputs and outputs that a workgroup of kernels/conv/gradient_weight.wgsl exchanges. */
+const tileSide = 32;
+
 /** Which taps of a weight a turned weight holds; by default all, flipped. */
 export interface TurnOptions {
   /** First channel of the input, and how many. Default all. */
@@ -27,11 +30,13 @@ export function turnWeight(weight: Tensor, options: TurnOptions = {}): Tensor {
   const [first, channels] = options.channels ?? [0, c_in];
   const dtype = floatOf("turnWeight", weight);
   const turned = weight.gpu.empty([...taps, N, channels], block > 1 ? "f32" : dtype);
+  const quads = N % 4 === 0 && channels % 4 === 0;
   weight.gpu.run(gradientWeight, {
-    bindings: { weight, turned },
+    bindings: quads ? { weight: undefined, weight4: weight, turned: undefined, turned4: turned } : { weight, weight4: undefined, turned, turned4: undefined },
+    overrides: { QUADS: quads },
     params: { kernel: [kernelHeight, kernelWidth], c_in, N, taps, first, channels, origin, stride, block },
     prelude: { T: floatOf("turnWeight", turned), W: dtype },
-    grid: Math.ceil((taps[0] * taps[1] * Math.ceil(N / 4) * channels) / 64),
+    grid: taps[0] * taps[1] * Math.ceil(N / tileSide) * Math.ceil(channels / tileSide),
     bytes: bytesOf(turned, turned),
   });
   return turned;
