@@ -22,15 +22,17 @@ import { vaeRecipe, vaeTask } from "../training/vae_training.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { createProgress } from "./progress.ts";
 import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf } from "./train_options.ts";
+import { standardiseCommand } from "./train_standardise.ts";
 
-/** `train unet|vae|encoder`; without a name, `unet`. */
+/** `train unet|vae|encoder|standardise`; without a name, `unet`. */
 export function trainCommand(): Command {
   return new Command("train")
     .description("fine-tune a U-Net or its LoRA; train an autoencoder or a text encoder")
     .addHelpText("after", "\nExample:\n  $ attnscope train --model sd --data latents --out run --resume latest")
     .addCommand(unetCommand(), { isDefault: true })
     .addCommand(vaeCommand())
-    .addCommand(encoderCommand());
+    .addCommand(encoderCommand())
+    .addCommand(standardiseCommand());
 }
 
 interface TrainOptions extends RunCommandOptions {

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { testGpu } from "../shaders-test/harness.ts";
+import type { DataSample } from "../src/data/layouts/layout.ts";
+import { openDataset } from "../src/data/layouts/open_node.ts";
+import { readPhantomRecords } from "../src/data/layouts/read_phantom_node.ts";
+import { writePhantomDataset } from "../src/data/layouts/write_phantom_node.ts";
+import { phantomLabels } from "../src/data/phantom/findings.ts";
+import { InputError } from "../src/errors.ts";
+import { shippedModel } from "../src/cli/package.ts";
+import { readFilm } from "../src/data/decode_node.ts";
+import { prepareImage } from "../src/grounding/prepare_image.ts";
+import { loadModel } from "../src/models/load.ts";
+import { loadLatentDiffusion } from "../src/models/ldm.ts";
+import { freeModel } from "../src/models/parameters.ts";
+import { nodePlatform } from "../src/platform_node.ts";
+import { attributeTargets, maskedWords } from "../src/training/encoder_training.ts";
+import { openLatents } from "../src/training/latent_dataset_node.ts";
+import { filmImages, openModelFolder } from "../src/training/model_folder_node.ts";
+import { offsetNoise } from "../src/training/denoising_loss.ts";
+import { phantomAttributes } from "../src/training/phantom_attributes.ts";
+import { precompute } from "../src/training/precompute_node.ts";
+import { foldStandardisation, latentStatistics } from "../src/training/standardise.ts";
+import { sliceLast } from "../src/ops/pointwise.ts";
+import { temporaryFolder } from "./cli_process.ts";
+import { relativeError } from "./golden.ts";
+
+const gpu = await testGpu();
+const IGNORED = 2 ** 32 - 100;
+const phantom = temporaryFolder();
+await writePhantomDataset(phantom, { seed: 5, size: 64, counts: { train: 6, validate: 1, test: 1, single: 1, pairs: 1 } });
+const folder = join(phantom, "mimic-cxr-jpg");
+const samples: DataSample[] = [];
+for await (const sample of await openDataset(folder, { split: "train" })) samples.push(sample);
+const ldm = await loadLatentDiffusion(gpu, nodePlatform, nodePlatform.openFolder(shippedModel));
+
+test("precomputed latents and texts are what the model computes; what is done is kept; other data is refused", async () => {
+  const out = temporaryFolder();
+  const broken = { ...samples[2], imagePath: join(phantom, "missing.png") };
+  const given = [samples[0], samples[1], broken, { ...samples[3], caption: "left pleural effusion | cardiomegaly" }];
+  const skipped: string[] = [];
+  const options = { skipShare: 0.3, onSkip: (_: DataSample, fact: string) => void skipped.push(fact) };
+  await precompute(ldm, given, out, options);
+  assert.match(skipped.join(), /missing.png: no such file/);
+
+  const data = await openLatents(out);
+  const [height, width, channels] = data.latentShape;
+  assert.deepEqual([data.count, data.texts(2)], [3, ["left pleural effusion", "cardiomegaly"]]);
+  const mean = new Float32Array(height * width * channels);
+  const logvar = new Float32Array(mean.length);
+  await data.readMoments(2, { mean, logvar });
+  const { sampleSize } = ldm.vae.config;
+  const image = prepareImage(await readFilm(samples[3].imagePath), sampleSize);
+  const moments = gpu.scope("test", () => ldm.vae.encode(gpu.tensor(image, [1, sampleSize, sampleSize, 3])));
+  const expected = await moments.read();
+  const pick = (offset: number) => Float32Array.from({ length: mean.length }, (_, i) => expected[Math.floor(i / channels) * 2 * channels + offset + (i % channels)]);
+  assert.deepEqual([mean, logvar], [pick(0), pick(channels)]);
+
+  const text = new Float32Array(data.textShape[0] * data.textShape[1]);
+  for (const [index, words, masked] of [[1, "cardiomegaly", true], [undefined, "", false]] as const) {
+    await data.readText(2, index, text);
+    const encoded = gpu.scope("test", () => ldm.textEncoder.encode(gpu, [ldm.tokenizer.encode(words)], { masked, dtype: "f32" }));
+    assert.deepEqual(text, await encoded.read());
+  }
+  await data.close();
+
+  const times = () => readdirSync(out).filter((name) => name.endsWith("safetensors")).map((name) => statSync(join(out, name)).mtimeMs);
+  const before = times();
+  assert.equal((await precompute(ldm, given, out, options)).samples.length, 3);
+  assert.deepEqual(times(), before);
+  await assert.rejects(precompute(ldm, samples, out), (error) => error instanceof InputError && /plan.json: is of another run: data is/.test(error.message));
+  await assert.rejects(precompute(ldm, [broken, samples[0]], temporaryFolder()), /1 of 2 samples cannot be read, more than the 0 allowed/);
+});
+
+test("latents that were not finished are refused with what to do", async () => {
+  const out = temporaryFolder();
+  writeFileSync(join(out, "plan.json"), "{}");
+  await assert.rejects(openLatents(out), /has no index.json; make it, or finish it, with attnscope data precompute/);
+});
+
+test("words of a caption are told the attributes of their own finding, joints and ends none", async () => {
+  const records = [];
+  for await (const record of readPhantomRecords(folder)) records.push(record);
+  const data = phantomAttributes(records);
+  for (const [i, { caption, segments, findings }] of records.entries()) {
+    const encoding = ldm.tokenizer.encode(caption);
+    const targets = attributeTargets(encoding, data.read(i).segments);
+    for (let at = 0; at < encoding.ids.length; at++) {
+      const [start] = encoding.offsets[at] ?? [0, 0];
+      const inside = at > 0 && at < encoding.endIndex ? segments.find((segment) => start >= segment.start && start < segment.end) : undefined;
+      const label = inside && (inside.finding === null ? phantomLabels.length : phantomLabels.indexOf(findings[inside.finding].label));
+      assert.equal(targets.label[at], label ?? IGNORED, `${caption}: ${encoding.tokens[at]}`);
+    }
+  }
+});
+
+test("masked words are the targets of their places, ends and padding are left alone", () => {
+  const encoding = ldm.tokenizer.encode("left pleural effusion");
+  const none = maskedWords(encoding, 4, () => false);
+  assert.deepEqual([...none.ids], [...encoding.ids]);
+  assert.ok(none.word.every((target) => target === IGNORED));
+  const all = maskedWords(encoding, 4, () => true);
+  assert.deepEqual([...all.ids].slice(0, 5), [encoding.ids[0], 4, 4, 4, encoding.ids[4]]);
+  assert.deepEqual([...all.word].slice(0, 5), [IGNORED, ...encoding.ids.slice(1, 4), IGNORED]);
+});
+
+test("noise is shifted by one number a channel and item", async () => {
+  const [batch, positions, channels] = [2, 6, 3];
+  const noise = gpu.tensor(Float32Array.from({ length: batch * positions * channels }, (_, i) => i), [batch, 2, 3, channels]);
+  const shifts = gpu.tensor(Float32Array.from([1, 2, 3, 4, 5, 6]), [batch, channels]);
+  const itemOf = gpu.tensor(Uint32Array.from({ length: batch * positions }, (_, i) => Math.floor(i / positions)), [batch * positions]);
+  const shifted = await gpu.scope("test", () => offsetNoise(noise, shifts, itemOf, 0.5)).read();
+  assert.deepEqual([...shifted], Array.from({ length: 36 }, (_, i) => i + 0.5 * (1 + 3 * Math.floor(i / 18) + (i % 3))));
+});
+
+test("standardised latents have mean 0 and deviation 1, and decode to the same image", async () => {
+  const model = openModelFolder(shippedModel);
+  const vae = await model.vae();
+  const weights = await model.weights("vae");
+  await loadModel(gpu, vae, weights, { dtype: "f32" });
+  await weights.close();
+  const data = filmImages(samples.slice(0, 3), vae.config.sampleSize);
+  const channels = vae.config.latentChannels;
+  const image = await data.read(0);
+  const decoded = () => gpu.scope("test", () => {
+    const moments = vae.encode(gpu.tensor(image, [1, data.side, data.side, 3]));
+    return vae.decode(sliceLast(moments, 0, channels));
+  }).read();
+  const before = await decoded();
+  await foldStandardisation(vae, await latentStatistics(gpu, vae, data));
+  const { mean, deviation } = await latentStatistics(gpu, vae, data);
+  assert.ok(mean.every((value) => Math.abs(value) < 1e-3) && deviation.every((value) => Math.abs(value - 1) < 1e-3), `${mean}; ${deviation}`);
+  assert.ok(relativeError(await decoded(), before) < 1e-4);
+  freeModel(vae);
+});
