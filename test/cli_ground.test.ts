@@ -118,7 +118,7 @@ test("an interruption keeps what was finished and nothing half-written: exit cod
   const images = readdirSync(samples).filter((name) => name.endsWith(".png")).map((name) => join(samples, name));
   const { code, stdout, stderr } = await runCli(["ground", ...images, "--phrase", "effusion", "--steps", "2", "--batch", "1", "--merge", "none", "--out", out], {
     cache,
-    interruptAt: "peak at",
+    interruptAt: "effusion: peak",
   });
   assert.equal(code, 130, stderr);
   assert.match(stderr, /interrupted; what was finished is kept\n$/);
@@ -139,7 +139,8 @@ test("a film that the model was not made for is warned of, once", async () => {
   assert.equal(code, 0, stderr);
   assert.equal(stderr.match(/maps on real films mean nothing/g)?.length, 1);
   const record: ResultRecord = JSON.parse(readFileSync(join(out, "a__effusion", "result.json"), "utf8"));
-  assert.equal(record.warnings.length, 1);
+  assert.equal(record.warnings.length, 2);
+  assert.match(stderr, /^warning: films smaller than the model's 128 x 128 pixels are padded, not enlarged$/m);
 });
 
 describe("bad input is one line, exit code 2, and leaves nothing", () => {

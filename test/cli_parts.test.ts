@@ -11,7 +11,7 @@ import { shippedModel } from "../src/cli/package.ts";
 import { formatDuration } from "../src/cli/progress.ts";
 import { planPreprocess, transformBoxes } from "../src/data/preprocess.ts";
 import { defaultSettings } from "../src/grounding/options.ts";
-import { boxOnFilm, pointOnFilm } from "../src/report/film_coordinates.ts";
+import { boxOnFilm, describePoint, pointOnFilm } from "../src/report/film_coordinates.ts";
 import { html } from "../src/report/html.ts";
 import { savingsRows } from "../src/report/savings_rows.ts";
 import { temporaryFolder } from "./cli_process.ts";
@@ -114,6 +114,8 @@ describe("coordinates on the film", () => {
     const plan = planPreprocess(64, 64, 128);
     assert.deepEqual(boxOnFilm({ x: 0, y: 0, w: 20, h: 20 }, plan), { x: 0, y: 0, w: 0, h: 0 });
     assert.deepEqual(pointOnFilm({ x: 10, y: 40 }, plan), { x: -22, y: 8 });
+    assert.equal(describePoint({ x: -22, y: 8 }, plan), "in the padding");
+    assert.equal(describePoint({ x: 63.9, y: 8.5 }, plan), "63, 8");
   });
 });
 

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Box } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
 import { defaultSettings } from "../grounding/options.ts";
+import { describePoint } from "../report/film_coordinates.ts";
 import { savingsRows } from "../report/savings_rows.ts";
 import { createCommand, exitCodes, interruptSignal, log, printJson } from "./command.ts";
 import type { FilmTask } from "./film_tasks.ts";
@@ -55,9 +56,9 @@ async function readBoxes(file: string, paths: readonly string[]): Promise<(path:
 
 function printResult({ path, record }: FinishedResult): void {
   const { phrase, argmax, reference, boxes, s, image } = record;
-  const verdict = reference ? (reference.peakInside ? " (in the box)" : " (outside the box)") : "";
+  const verdict = reference ? (reference.peakInside ? " in the box" : " outside the box") : "";
   const facts = [
-    `peak at ${Math.floor(argmax.film.x)}, ${Math.floor(argmax.film.y)} of ${image.width} x ${image.height}${verdict}`,
+    `peak ${describePoint(argmax.film, image)} (of ${image.width} x ${image.height})${verdict}`,
     `${boxes.length} region${boxes.length === 1 ? "" : "s"}`,
     ...(s === undefined ? [] : [`s ${s.toFixed(3)}`]),
   ];

@@ -159,8 +159,13 @@ async function groundCall(items: readonly CallItem[], { plan, pipeline, count, p
   return { results, gpuBytesPeak: gpu.memory().peak };
 }
 
-function warningsOf({ film }: FilmWork, { synthetic }: Session): string[] {
-  return synthetic && !isOfItsKind(film, synthetic) ? [synthetic.note] : [];
+/** What the user must know of a film's results. */
+function warningsOf({ film }: FilmWork, { synthetic, pipeline }: Session): string[] {
+  const { sampleSize } = pipeline.ldm.vae.config;
+  return [
+    ...(synthetic && !isOfItsKind(film, synthetic) ? [synthetic.note] : []),
+    ...(Math.max(film.width, film.height) < sampleSize ? [`films smaller than the model's ${sampleSize} x ${sampleSize} pixels are padded, not enlarged`] : []),
+  ];
 }
 
 interface WriteContext {

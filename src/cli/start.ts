@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { InputError } from "../errors.ts";
 import { type GroundSettings, completeSettings, defaultSettings } from "../grounding/options.ts";
+import { describePoint } from "../report/film_coordinates.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { type LabelledFilm, readFilmsFile } from "./films_file.ts";
 import { finish, printSummary, runObject } from "./ground.ts";
@@ -42,6 +43,6 @@ async function start(options: RunOptions & Partial<GroundSettings>): Promise<voi
 function printFilm({ record }: FinishedResult, films: readonly LabelledFilm[]): void {
   const { image, phrase, argmax, reference } = record;
   const label = films.find((film) => film.image === image.name)?.label ?? "";
-  const at = `${Math.floor(argmax.film.x)}, ${Math.floor(argmax.film.y)}`;
-  log(`${image.name}  ${label.padEnd(17)} peak at ${at.padEnd(8)} ${reference?.peakInside ? "in the box " : "outside    "}  ${phrase}`);
+  const peak = describePoint(argmax.film, image).padEnd(8);
+  log(`${image.name}  ${label.padEnd(17)} peak ${peak} ${reference?.peakInside ? "in the box " : "outside    "}  ${phrase}`);
 }

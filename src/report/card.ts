@@ -1,4 +1,5 @@
 import type { Box } from "../grounding/regions.ts";
+import { describePoint } from "./film_coordinates.ts";
 import { type Html, html } from "./html.ts";
 import type { ResultRecord } from "./result_record.ts";
 
@@ -74,8 +75,8 @@ function wordPictures({ words }: ResultRecord, thumbnails: Thumbnails): Html[] {
   return thumbnails.words.map((href, i) => html`<figure><img src="${href}" alt="map of “${words[i].text}”">${words[i].text}</figure>`);
 }
 
-function facts({ s, argmax, reference, boxes, map }: ResultRecord): Html[] {
-  const peak = `${Math.floor(argmax.film.x)}, ${Math.floor(argmax.film.y)}`;
+function facts({ s, argmax, image, reference, boxes, map }: ResultRecord): Html[] {
+  const peak = describePoint(argmax.film, image);
   const verdict = reference && (reference.peakInside ? html` <span class="inside">in the box</span>` : html` <span class="outside">outside the box</span>`);
   const covered = boxes.reduce((sum, { area }) => sum + area, 0) / map.imageSize ** 2;
   return [

@@ -20,3 +20,9 @@ export function boxOnFilm({ x, y, w, h }: Box, plan: PreprocessPlan): Box {
   const end = clip(pointOnFilm({ x: x + w, y: y + h }, plan));
   return { x: start.x, y: start.y, w: end.x - start.x, h: end.y - start.y };
 }
+
+/** A point of the film for people: whole pixels, or that it lies in the padding around a small film. */
+export function describePoint({ x, y }: Point, { width, height }: { width: number; height: number }): string {
+  const isOnFilm = x >= 0 && y >= 0 && x < width && y < height;
+  return isOnFilm ? `${Math.floor(x)}, ${Math.floor(y)}` : "in the padding";
+}
