@@ -17,6 +17,7 @@ import { type ModelFolder, assembleModel, filmImages, openModelFolder } from "..
 import { phantomAttributes } from "../training/phantom_attributes.ts";
 import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
 import { type RunPart, runTraining } from "../training/run_node.ts";
+import { type Validation, openValidation } from "../training/validation_node.ts";
 import { type TrainingTask, unetTask } from "../training/unet_training.ts";
 import { vaeRecipe, vaeTask } from "../training/vae_training.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
@@ -40,11 +41,19 @@ interface TrainOptions extends RunCommandOptions {
   data: string;
 }
 
+interface UNetOptions extends TrainOptions {
+  validation?: string;
+  validationFilms: number;
+  validateEvery: number;
+}
+
 /** What a command trains: made once the device is open. */
 interface Training {
   parts: RunPart[];
   task: TrainingTask;
   about: Config;
+  validate?: Validation["validate"];
+  validateEvery?: number;
   close(): Promise<void> | void;
 }
 
@@ -53,11 +62,14 @@ interface Training {
 function unetCommand(): Command {
   const command = createCommand("unet", "fine-tune the U-Net on precomputed latents, by the paper's recipe", "train unet --model sd --data latents --out run --resume latest")
     .requiredOption("--model <folder>", "model in the diffusers layout")
-    .requiredOption("--data <folder>", "what attnscope data precompute made of a data set with this model");
-  return addTrainOptions(command, publishedRecipe, "unet").action((options: TrainOptions) => run(options, recipeOf(options), unetTraining));
+    .requiredOption("--data <folder>", "what attnscope data precompute made of a data set with this model")
+    .option("--validation <folder>", "data set whose first films are grounded at intervals: overlays and mean metrics")
+    .option("--validation-films <n>", "how many of them", number, 8)
+    .option("--validate-every <n>", "steps between validations", number, 500);
+  return addTrainOptions(command, publishedRecipe, "unet").action((options: UNetOptions) => run(options, recipeOf(options), unetTraining));
 }
 
-async function unetTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe): Promise<Training> {
+async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe): Promise<Training> {
   const model = openModelFolder(options.model);
   const [unet, schedule, vae, data] = [await model.unet(), await model.schedule(), await model.vae(), await openLatents(options.data)];
   if (schedule.predictionType !== recipe.predictionType) throw new InputError("--prediction-type", `is ${recipe.predictionType}, ${model.name}/scheduler says ${schedule.predictionType}; give the same in both`);
@@ -66,11 +78,17 @@ async function unetTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe): Pr
   const frozen: Model[] = [];
   const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, recipe, frozen)] : [await modelPart(model, "unet", unet, options.fromScratch ? recipe.seed : undefined)];
   if (live) parts.push(await textEncoderPart(model, live.encoder));
+  const validation = options.validation === undefined ? undefined : await openValidation(gpu, {
+    model, unet, recipe, textEncoder: live?.encoder, out: options.out, samples: await collect(await openDataset(options.validation), options.validationFilms),
+  });
   return {
     parts,
+    validate: validation?.validate,
+    validateEvery: options.validateEvery,
     task: unetTask(gpu, recipe, { unet, schedule, scalingFactor: vae.config.scalingFactor, data, live }),
     about: { kind: "unet", unet: JSON.parse(await model.configText("unet")), data: { latents: data.index.data, model: data.index.model, samples: data.count } },
     async close() {
+      validation?.close();
       await data.close();
       frozen.forEach(freeModel);
     },
@@ -153,9 +171,9 @@ const bertInitialValues: Parameters<typeof initialWeights>[2] = ({ name, packing
 
 // --- all of them -----------------------------------------------------------------------------------------------------
 
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+async function collect<T>(items: AsyncIterable<T>, most = Infinity): Promise<T[]> {
   const all: T[] = [];
-  for await (const item of items) all.push(item);
+  for await (const item of items) if (all.push(item) >= most) break;
   return all;
 }
 
@@ -170,7 +188,7 @@ async function textEncoderPart(model: ModelFolder, { model: built, prefixes }: T
   return { place, model: built, start: await model.weights("text_encoder"), prefixes };
 }
 
-async function run(options: TrainOptions, recipe: Recipe, prepare: (gpu: Gpu, options: TrainOptions, recipe: Recipe) => Promise<Training>): Promise<void> {
+async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: (gpu: Gpu, options: O, recipe: Recipe) => Promise<Training>): Promise<void> {
   checkRunOptions(options);
   const signal = interruptSignal();
   const gpu = await openGpu();

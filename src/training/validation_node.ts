@@ -1,0 +1,106 @@
+import { join } from "node:path";
+import { readFilm } from "../data/decode_node.ts";
+import type { Film } from "../data/film.ts";
+import type { DataSample } from "../data/layouts/layout.ts";
+import { type Box, planPreprocess, transformBoxes } from "../data/preprocess.ts";
+import { overlay } from "../data/render.ts";
+import { writePng } from "../data/write_node.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { type GroundingMetrics, groundingMetrics } from "../grounding/metrics.ts";
+import type { GroundSettings } from "../grounding/options.ts";
+import { GroundingPipeline } from "../grounding/pipeline.ts";
+import { loadModel } from "../models/load.ts";
+import { type Model, freeModel } from "../models/parameters.ts";
+import type { TextEncoderModel } from "../models/text_encoder.ts";
+import type { UNet2DConditionModel } from "../models/unet.ts";
+import { firstAlternative } from "../text/captions.ts";
+import { makeFolders, writeFileAtomically } from "../weights/atomic_file_node.ts";
+import type { ModelFolder } from "./model_folder_node.ts";
+import type { Recipe } from "./recipe.ts";
+import type { ParameterSet, TrainedPart } from "./trained_part.ts";
+
+/** Looks at a U-Net in training: attention maps over films, and how well they match the boxes. */
+export interface Validation {
+  /** Grounds every film's phrase; writes overlays and mean metrics. */
+  validate(steps: number, parts: readonly TrainedPart[]): Promise<void>;
+  close(): void;
+}
+
+/** What is looked at, with which model. */
+export interface ValidationOptions {
+  readonly model: ModelFolder;
+  /** The U-Net in training: its LoRA, where it has one, is looked at through it. */
+  readonly unet: UNet2DConditionModel;
+  /** The text encoder in training, if it is trained. */
+  readonly textEncoder?: TextEncoderModel;
+  readonly recipe: Recipe;
+  readonly samples: readonly DataSample[];
+  /** The run's folder: overlays and metrics.json go to `validation/step-…`. */
+  readonly out: string;
+}
+
+/** Few timesteps and no text bias: what shows progress, not what is published. */
+const settings: Partial<GroundSettings> = { steps: 10, lastSteps: 10, merge: "none" };
+
+interface ValidationFilm {
+  id: string;
+  film: Film;
+  phrase: string;
+  boxes: readonly Box[];
+}
+
+/** Loads what grounding needs besides the U-Net. @throws InputError where a film or a part of the model cannot be read */
+export async function openValidation(gpu: Gpu, options: ValidationOptions): Promise<Validation> {
+  const { model, out } = options;
+  const films: ValidationFilm[] = [];
+  for (const { id, imagePath, caption, boxes } of options.samples) films.push({ id, film: await readFilm(imagePath), phrase: firstAlternative(caption), boxes });
+  const [vae, textEncoder, tokenizer, schedule] = [await model.vae(), options.textEncoder ?? (await model.textEncoder()), await model.tokenizer(), await model.schedule()];
+  const loaded: Model[] = [];
+  const load = async (part: string, built: Model, prefixes?: readonly string[]) => {
+    const weights = await model.weights(part);
+    await loadModel(gpu, built, weights, { prefixes }).finally(() => weights.close());
+    loaded.push(built);
+  };
+  await load("vae", vae);
+  if (!options.textEncoder) await load("text_encoder", textEncoder.model, textEncoder.prefixes);
+  const shared = { gpu, name: model.name, vae, textEncoder, tokenizer, schedule, free: () => undefined };
+
+  return {
+    async validate(steps, parts) {
+      const weights = parts.find(({ folder }) => folder === "unet");
+      const unet = weights ? await averagedUNet(model, weights.ema ?? weights.weights) : options.unet;
+      const pipeline = new GroundingPipeline({ ...shared, unet, dtype: weights ? "f32" : options.recipe.dtype, sha256: `step ${steps}` });
+      try {
+        await look(pipeline, films, steps, out);
+      } finally {
+        if (weights) freeModel(unet);
+      }
+    },
+    close: () => loaded.forEach(freeModel),
+  };
+}
+
+/** A U-Net that reads the tensors of a set. */
+async function averagedUNet(model: ModelFolder, set: ParameterSet): Promise<UNet2DConditionModel> {
+  const unet = await model.unet();
+  for (const [name, { tensor }] of set) unet.parameters.get(name)?.fill([tensor.gpu.keep(tensor.reshape(...tensor.shape))]);
+  return unet;
+}
+
+async function look(pipeline: GroundingPipeline, films: readonly ValidationFilm[], steps: number, out: string): Promise<void> {
+  const folder = join(out, "validation", `step-${String(steps).padStart(6, "0")}`);
+  await makeFolders(folder);
+  const metrics: GroundingMetrics[] = [];
+  const results = await pipeline.groundMany(films.map(({ film, phrase }) => ({ film, phrase })), settings);
+  for (const [i, { map, mask, side, imageSize }] of results.entries()) {
+    const { id, film, boxes } = films[i];
+    const plan = planPreprocess(film.width, film.height, imageSize);
+    await writePng(join(folder, `${id}.png`), overlay(film, map, side, plan, { boxes }));
+    if (boxes.length === 0) continue;
+    const transformed = transformBoxes(boxes, plan).map(([x, y, w, h]) => ({ x: Math.round(x), y: Math.round(y), w: Math.round(w), h: Math.round(h) }));
+    metrics.push(groundingMetrics({ map, mask, side, imageSize, boxes: transformed }));
+  }
+  const mean = (name: "cnr" | "aucRoc" | "top1" | "miou") => (metrics.length > 0 ? metrics.reduce((sum, of) => sum + of[name], 0) / metrics.length : undefined);
+  const record = { step: steps, films: films.length, cnr: mean("cnr"), aucRoc: mean("aucRoc"), top1: mean("top1"), miou: mean("miou") };
+  await writeFileAtomically(join(folder, "metrics.json"), (sink) => sink.write(new TextEncoder().encode(`${JSON.stringify(record)}\n`)));
+}
