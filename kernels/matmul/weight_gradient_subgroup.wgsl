@@ -32,11 +32,14 @@ fn main(
 
   let run = min(COLUMNS, subgroup_size);
   let first = lane - lane % run;
+  let start = chunk_start(part);
   let last = chunk_end(part);
+  var place = place_of(start + lane % run);
   var tile: Tile;
-  for (var m = chunk_start(part); m < last; m += run) {
+  for (var m = start; m < last; m += run) {
     let end = min(m + run, last);
-    let own = source_of(part, min(m + lane % run, end - 1));
+    let own = source_at(part, place, m + lane % run < end);
+    place = advance(place, run);
     let rows = RowValues(load_channels(own, c), load_channels(own, c + 4), load_channels(own, c + 8), load_channels(own, c + 12));
     for (var i = m; i < end; i += 2) {
       accumulate_pair(&tile, rows, first + i - m, load_dy(part, i, n), load_next(part, i + 1, end, n));

@@ -18,10 +18,11 @@ const STEP = 16u;
 var<workgroup> x_tile: array<vec4<f32>, STEP * CHANNEL_GROUPS>;
 var<workgroup> dy_tile: array<vec4<f32>, STEP * LANES_X>;
 
-// Values of m past the end repeat the last one; they are not summed.
+// Values of m past the end are not summed.
 fn stage(part: Part, local: u32, m: u32, last: u32, c: u32, n: u32) {
   for (var i = local; i < STEP * CHANNEL_GROUPS; i += WORKGROUP) {
-    x_tile[i] = load_channels(source_of(part, min(m + i / CHANNEL_GROUPS, last)), c + i % CHANNEL_GROUPS * 4);
+    let own = m + i / CHANNEL_GROUPS;
+    x_tile[i] = load_channels(source_at(part, place_of(own), own <= last), c + i % CHANNEL_GROUPS * 4);
   }
   for (var i = local; i < STEP * LANES_X; i += WORKGROUP) {
     dy_tile[i] = load_dy(part, min(m + i / LANES_X, last), n + i % LANES_X * 4);

@@ -20,10 +20,13 @@ fn main(
   let c = (part.row_tile * groups + local / COLUMNS) * ROWS;
   let n = (part.column_tile * COLUMNS + local % COLUMNS) * 4;
 
+  let start = chunk_start(part);
   let end = chunk_end(part);
+  var place = place_of(start);
   var tile: Tile;
-  for (var m = chunk_start(part); m < end; m++) {
-    let source = source_of(part, m);
+  for (var m = start; m < end; m++) {
+    let source = source_at(part, place, true);
+    place = advance(place, 1);
     let rows = RowValues(load_channels(source, c), load_channels(source, c + 4), load_channels(source, c + 8), load_channels(source, c + 12));
     accumulate(&tile, rows, load_dy(part, m, n));
   }

@@ -1,5 +1,5 @@
 import { weightGradientNaive, weightGradientSubgroup, weightGradientTiled, weightGradientVector } from "../generated/kernels.ts";
-import type { Tensor } from "../tensor.ts";
+import { type Tensor, sizeOf } from "../tensor.ts";
 import { sumRows } from "./accumulate.ts";
 import { bytesOf, floatOf } from "./check.ts";
 import { type DeviceFacts, deviceFacts } from "./grid.ts";
@@ -66,37 +66,36 @@ export interface WeightGradientOptions {
 }
 
 /**
- * Gradient of the weight of a product or a convolution: x of items * positions rows [K] or [B, H, W, C1], dy of
- * items * positions rows [N] -> f32 [items, kh, kw, C1 + C2, N]. Sums in f32: of chunks of positions, then over the chunks, in an order that follows
- * the shape and the kind of device alone: the same inputs give the same bits.
+ * Gradient of the weight of a product or a convolution: x of items * positions rows [K], or [B, H, W, C1]; dy of items *
+ * positions rows [N] -> f32 [items, kh, kw, C1 + C2, N]. Sums in f32: of chunks of positions, then over the chunks, in an
+ * order that follows the shape and the kind of device alone: the same inputs give the same bits.
  */
 export function weightGradient(x: Tensor, dy: Tensor, shape: WeightGradientShape, options: WeightGradientOptions = {}): Tensor {
-  const { gpu } = x;
   const { skip, upsample = false, scale = 1 } = options;
-  const { items, c1, c2, N, kernel } = shape;
-  const size = [items, ...kernel, c1 + c2, N];
-  const device = deviceFacts(gpu);
+  const { items, positions, c1, c2, N, kernel } = shape;
+  const device = deviceFacts(x.gpu);
   const variant = options.variant ?? productVariant(device, N);
+  const size = [items, ...kernel, c1 + c2, N];
   const shared = {
     overrides: { UPSAMPLE: upsample ? 2 : 1, HAS_SKIP: skip !== undefined },
     prelude: { T: floatOf("weightGradient", x) },
-    flops: 2 * dy.size * kernel[0] * kernel[1] * (c1 + c2),
+    flops: 2 * positions * sizeOf(size),
   };
-  if (variant === "naive") {
-    const sums = gpu.empty(size);
-    const count = sums.size;
-    gpu.run(weightGradientNaive, { ...shared, bindings: { x, skip, dy, sums }, params: { ...shape, scale }, grid: Math.ceil(count / 64), bytes: bytesOf(x, skip, dy, sums) });
-    return sums;
-  }
-  const { chunk, chunks, grid, ...plan } = planWeightGradient(shape, device, variant);
-  const channelQuads = c1 % 4 === 0 && c2 % 4 === 0;
-  const columnQuads = N % 4 === 0;
-  const channels = channelQuads ? { x: undefined, x4: x, skip: undefined, skip4: skip } : { x, x4: undefined, skip, skip4: undefined };
-  return gpu.scope("weight_gradient", () => {
-    const sums = gpu.empty([1, chunks, items * kernel[0] * kernel[1] * (c1 + c2) * N]);
-    gpu.run(plan.kernel, {
+  return x.gpu.scope("weight_gradient", () => {
+    if (variant === "naive") {
+      const sums = x.gpu.empty(size);
+      const grid = Math.ceil(sums.size / 64);
+      x.gpu.run(weightGradientNaive, { ...shared, bindings: { x, skip, dy, sums }, params: { ...shape, scale }, grid, bytes: bytesOf(x, skip, dy, sums) });
+      return sums;
+    }
+    const { chunk, chunks, grid, ...plan } = planWeightGradient(shape, device, variant);
+    const channelQuads = c1 % 4 === 0 && c2 % 4 === 0;
+    const columnQuads = N % 4 === 0;
+    const inputs = channelQuads ? { x: undefined, x4: x, skip: undefined, skip4: skip } : { x, x4: undefined, skip, skip4: undefined };
+    const sums = x.gpu.empty([1, chunks, sizeOf(size)]);
+    x.gpu.run(plan.kernel, {
       ...shared,
-      bindings: { ...channels, dy: columnQuads ? undefined : dy, dy4: columnQuads ? dy : undefined, sums },
+      bindings: { ...inputs, dy: columnQuads ? undefined : dy, dy4: columnQuads ? dy : undefined, sums },
       params: { ...shape, chunk, chunks, scale },
       overrides: { ...shared.overrides, ...plan.overrides, POINTWISE: isPointwise(shape, upsample), QUAD_CHANNELS: channelQuads, QUADS: columnQuads },
       grid,
