@@ -9,6 +9,7 @@ export { Gradients, backward, checkpoint } from "./autograd.ts";
 export { Tape, differentiable, withTape, type Differentiation, type GradientsOf, type Named, type Wants } from "./tape.ts";
 
 export * from "./ops/accumulate.ts";
+export * from "./ops/activation.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/conv.ts";
 export * from "./ops/diffusion.ts";
