@@ -1,6 +1,7 @@
+import type { Gpu } from "../src/gpu/gpu.ts";
+import { bytesOf } from "../src/ops/check.ts";
 import { type Conv2dBackwardOptions, conv2d, conv2dBackward } from "../src/ops/conv.ts";
 import { linear, linearBackward } from "../src/ops/matmul.ts";
-import type { Gpu } from "../src/gpu/gpu.ts";
 import { type ConvCase, convBench, productBench } from "../shaders-test/product_cases.ts";
 import { convSides } from "../shaders-test/product_reference.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
@@ -11,10 +12,10 @@ const none = { x: false, skip: false, weight: false, bias: false, shift: false, 
 /** Operations past which the naive kernel would take minutes. */
 const naiveFlops = 5e8;
 
-/** The forward pass and each gradient of one layer: all of the same number of products. */
-function cases(name: string, flops: number, forward: BenchCase["run"], input: BenchCase["run"], weight: BenchCase["run"], naive: BenchCase["run"]): BenchCase[] {
+/** The forward pass and each gradient of one layer: all of the same number of products, each moves all three tensors. */
+function cases({ name, flops, bytes }: Pick<BenchCase, "name" | "flops" | "bytes">, forward: BenchCase["run"], input: BenchCase["run"], weight: BenchCase["run"], naive: BenchCase["run"]): BenchCase[] {
   const runs = { forward, dx: input, dweight: weight, ...(flops < naiveFlops && { "dweight naive": naive }) };
-  return Object.entries(runs).map(([variant, run]) => ({ name, variant, flops, bytes: 0, run }));
+  return Object.entries(runs).map(([variant, run]) => ({ name, variant, flops, bytes, run }));
 }
 
 function linearCases(gpu: Gpu, [name, [batches, M, K, N], dtype]: (typeof productBench)[number]): BenchCase[] {
@@ -23,7 +24,7 @@ function linearCases(gpu: Gpu, [name, [batches, M, K, N], dtype]: (typeof produc
   const weight = upload(gpu, randomValues(K * N, 2, dtype), [K, N], dtype);
   const dy = upload(gpu, randomValues(batches * M * N, 3), [batches, M, N]);
   const gradient = (wanted: "x" | "weight", variant?: "naive") => () => together(Object.values(linearBackward(dy, { x, weight }, { ...none, [wanted]: true }, { variant })));
-  return cases(name, 2 * batches * M * N * K, () => linear(x, { weight }), gradient("x"), gradient("weight"), gradient("weight", "naive"));
+  return cases({ name, flops: 2 * batches * M * N * K, bytes: bytesOf(x, weight, dy) }, () => linear(x, { weight }), gradient("x"), gradient("weight"), gradient("weight", "naive"));
 }
 
 function convCases(gpu: Gpu, shape: ConvCase): BenchCase[] {
@@ -39,7 +40,7 @@ function convCases(gpu: Gpu, shape: ConvCase): BenchCase[] {
   const kind = `${kernel.join("x")}${stride === 2 ? " stride 2" : ""}${upsample ? " upsampled" : ""}`;
   const name = `conv ${kind} ${batches}x${height}x${width}, ${c1} to ${cOut}`;
   const flops = 2 * dy.size * kernel[0] * kernel[1] * c1;
-  return cases(name, flops, () => conv2d(x, { weight, padding, stride, upsample }), gradient("x"), gradient("weight"), gradient("weight", "naive"));
+  return cases({ name, flops, bytes: bytesOf(x, weight, dy) }, () => conv2d(x, { weight, padding, stride, upsample }), gradient("x"), gradient("weight"), gradient("weight", "naive"));
 }
 
 /** What the U-Net has beside the convolutions that are timed forward. */
