@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { InputError } from "../errors.ts";
-import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
+import { type Recipe, completeRecipe, publishedRecipe, publishedSeeds } from "../training/recipe.ts";
 
 /** Where a run is kept, and how often. */
 export interface RunCommandOptions extends Partial<Recipe> {
@@ -36,7 +36,7 @@ const recipeOptions: readonly [name: keyof Recipe, flag: string, description: st
   ["emaDecay", "--ema-decay <decay>", "largest decay of the weights' moving average; 0: none", number],
   ["dtype", "--dtype <type>", "storage of activations and stored weights: f32 or f16"],
   ["lossScale", "--loss-scale <factor>", "the loss scale that f16 starts with", number],
-  ["seed", "--seed <n>", "seed of order, noise, timesteps and dropped texts", number],
+  ["seed", "--seed <n>", `seed of order, noise, timesteps and dropped texts; the paper has ${publishedSeeds.join(", ")}`, number],
   ["trainTextEncoder", "--train-text-encoder", "train the text encoder too"],
   ["loraRank", "--lora-rank <rank>", "train low-rank factors of the attention projections alone; 0: all weights", number],
   ["loraAlpha", "--lora-alpha <alpha>", "their factor is alpha / rank; 0: alpha is the rank", number],

@@ -26,7 +26,7 @@ export interface FoundCheckpoint {
 
 const MANIFEST = "training.json";
 const NAME = /^checkpoint-(\d+)$/;
-const UNFINISHED = /^checkpoint-.*\.tmp$/;
+const UNFINISHED = /\.\d+\.tmp$/;
 
 /**
  * Writes a checkpoint into a run's folder: under a temporary name, every file synced, then renamed, so that a

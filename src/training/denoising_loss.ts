@@ -1,10 +1,10 @@
+import type { Schedule } from "../diffusion/schedule.ts";
 import type { UNet2DConditionModel } from "../models/unet.ts";
 import { addNoise } from "../ops/diffusion.ts";
 import { full } from "../ops/fill.ts";
 import { mseLoss } from "../ops/loss.ts";
 import { cast } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Schedule } from "../diffusion/schedule.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** Numbers of a batch's timesteps, each f32 [B]. */

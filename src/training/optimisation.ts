@@ -6,7 +6,7 @@ import { type OptimizerState, adamW, emaDecay, lossGradient, optimizerState, rea
 import { copyInto } from "../ops/pointwise.ts";
 import { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { type Recipe } from "./recipe.ts";
+import type { Recipe } from "./recipe.ts";
 import { learningRateAt } from "./schedule_lr.ts";
 import type { TrainedPart } from "./trained_part.ts";
 
@@ -112,13 +112,6 @@ export class Optimisation {
       }
     }
     return names;
-  }
-
-  /** The gradient of a stored parameter, f32, of the scaled loss, as the last step left it. */
-  gradientOf(parameter: { tensor: Tensor }): Tensor {
-    const gradient = this.#gradients.get(parameter.tensor);
-    if (!gradient) throw new AttnscopeError("optimisation: the parameter is not trained here");
-    return gradient;
   }
 
   /** Bytes that the recorded passes hold beside weights, moments and gradients. */

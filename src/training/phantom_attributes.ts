@@ -1,6 +1,6 @@
 import type { PhantomRecord } from "../data/layouts/phantom_record.ts";
 import type { CaptionSegment } from "../data/phantom/captions.ts";
-import { type PhantomFinding } from "../data/phantom/film.ts";
+import type { PhantomFinding } from "../data/phantom/film.ts";
 import { type Side, type Zone, phantomLabels } from "../data/phantom/findings.ts";
 import type { AttributeDataset, TextSegment } from "./encoder_training.ts";
 
