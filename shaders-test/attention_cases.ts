@@ -35,8 +35,8 @@ export const attentionCases: readonly AttentionCase[] = [
   sizes(1, 2, 19, 19, 5, { causal: true, amplitude: 40 }),
 ];
 
-/** The cases that are run with f16 storage too. */
-export const attentionHalfCases: readonly AttentionCase[] = [sizes(3, 2, 13, 77, 13), sizes(1, 2, 65, 65, 40), sizes(1, 1, 20, 33, 160)];
+/** The few that are run with f16 storage too, and without subgroups: each compiles every variant anew. */
+export const attentionFewCases: readonly AttentionCase[] = [sizes(3, 2, 13, 77, 13), sizes(1, 2, 65, 65, 40)];
 
 /** Cross-attentions: contexts of 77 and 32 tokens, of one, and of more than a tile. */
 export const crossAttentionCases: readonly AttentionCase[] = [
@@ -53,8 +53,25 @@ export const crossAttentionCases: readonly AttentionCase[] = [
   sizes(1, 4, 30, 77, 40, { amplitude: 80 }),
 ];
 
+/** The few that are run with f16 storage too, and without subgroups. */
+export const crossAttentionFewCases: readonly AttentionCase[] = [sizes(3, 2, 21, 77, 13), sizes(2, 3, 65, 32, 64), sizes(1, 4, 30, 77, 40, { amplitude: 80 })];
+
+/** Backward passes: sizes 1, tails of every tile, causal rows, large scores, heads of two slices and of the VAE. */
+export const attentionBackwardCases: readonly AttentionCase[] = [
+  sizes(1, 1, 1, 1, 4),
+  sizes(2, 2, 5, 9, 5),
+  sizes(1, 2, 33, 77, 40),
+  sizes(2, 3, 77, 77, 5, { causal: true }),
+  sizes(1, 2, 19, 9, 40, { amplitude: 40 }),
+  sizes(1, 1, 35, 37, 256),
+  sizes(1, 1, 9, 10, 512),
+];
+
 /** The cases that are run with f16 storage too. */
-export const crossAttentionHalfCases: readonly AttentionCase[] = [sizes(3, 2, 21, 77, 13), sizes(2, 3, 65, 32, 64), sizes(1, 4, 30, 77, 40, { amplitude: 80 })];
+export const attentionBackwardHalfCases: readonly AttentionCase[] = [sizes(2, 2, 5, 9, 5), sizes(1, 2, 33, 77, 40), sizes(1, 1, 19, 19, 16, { causal: true })];
+
+/** Backward passes of cross-attentions, whose items share keys and values. */
+export const crossAttentionBackwardCases: readonly AttentionCase[] = [sizes(3, 2, 1, 9, 4), sizes(5, 2, 33, 77, 5), sizes(2, 2, 65, 1, 40)];
 
 /** Self-attentions that are timed: the three levels of SD 1.5 at 512x512, and its VAE's one head. */
 export const attentionBench: readonly AttentionCase[] = [

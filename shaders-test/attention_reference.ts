@@ -13,8 +13,8 @@ export type Visible = (item: number, query: number, key: number) => boolean;
  */
 export function probabilities(
   { batch, heads, queries, keys, headSize }: AttentionCase,
-  q: Float32Array,
-  k: Float32Array,
+  q: ArrayLike<number>,
+  k: ArrayLike<number>,
   round: Round,
   contextOf: (item: number) => number,
   visible: Visible = () => true,
@@ -53,7 +53,7 @@ function softmax(row: Float64Array, round: Round): void {
 export function weightedValues(
   { batch, heads, queries, keys, headSize }: AttentionCase,
   p: Float64Array,
-  v: Float32Array,
+  v: ArrayLike<number>,
   round: Round,
   contextOf: (item: number) => number,
 ): Float64Array {
