@@ -40,7 +40,10 @@ function generate() {
 }
 
 async function bundle(kernels) {
-  const esbuild = await import("esbuild");
+  const esbuild = await import("esbuild").catch(() => {
+    console.error("build: the packages are not installed; run: npm ci");
+    process.exit(2);
+  });
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const shared = {
     bundle: true,

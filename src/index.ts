@@ -1,6 +1,7 @@
 // What both doors export: everything that runs in Node and in browsers.
 export * from "./errors.ts";
-export { Gpu, type AdapterFacts, type Step } from "./gpu/gpu.ts";
+export { Gpu, type AdapterFacts } from "./gpu/gpu.ts";
+export type { Plan, Step } from "./gpu/step.ts";
 export type { MemoryReport } from "./gpu/buffers.ts";
 export { chromeTrace, type Profile, type ProfileRow } from "./gpu/profile.ts";
 export { Tensor, type Dtype } from "./tensor.ts";

@@ -117,3 +117,25 @@ test("a lost device is reported with its last scopes", async () => {
   assert.throws(() => lost.empty([4]), /device lost.*last words/);
   lost.close();
 });
+
+test("a plan counts dispatches, operations and bytes, and runs nothing", async () => {
+  const before = { ...gpu.memory(), flops: gpu.flopsSubmitted };
+  const plan = gpu.plan(() => {
+    gpu.scope("freed", () => full(gpu, [1024], 1).size);
+    fill(gpu.tensor(new Float32Array(1024), [1024]), 2);
+  });
+  assert.deepEqual(plan, { dispatches: 2, flops: 0, peakBytes: 4096 });
+  assert.equal(gpu.memory().live, before.live);
+  assert.equal(gpu.flopsSubmitted, before.flops);
+});
+
+test("closing leaves the caller's device alive and its memory free of ours", async () => {
+  const owner = await openGpu();
+  const borrowed = await openGpu({ device: owner.device });
+  const x = full(borrowed, [16], 1);
+  await borrowed.sync();
+  borrowed.close();
+  assert.throws(() => fill(x, 2), /closed/);
+  assert.deepEqual(await full(owner, [2], 3).read(), Float32Array.of(3, 3));
+  owner.close();
+});

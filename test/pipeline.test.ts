@@ -10,7 +10,7 @@ import { loadPipeline } from "../src/node.ts";
 const gpu = await testGpu();
 const folder = fileURLToPath(new URL("../weights/phantom", import.meta.url));
 const pipeline = await loadPipeline(gpu, folder);
-after(() => pipeline.ldm.free());
+after(() => pipeline.free());
 const film = await readFilm(`${folder}/samples/film_05.png`);
 const other = await readFilm(`${folder}/samples/film_02.png`);
 const phrase = "moderate pleural effusion on the left";
@@ -35,11 +35,11 @@ test("a seed gives the same bytes again, another seed others", async () => {
   assert.notDeepEqual(a.map, c.map);
 });
 
-test("in mode gt one map and one scalar come back, and a known text bias costs nothing", async () => {
+test("in mode gt one map and two scalars come back, and a known text bias costs nothing", async () => {
   await pipeline.ground(film, phrase, quick);
   const { cost } = await pipeline.ground(film, phrase, quick);
   assert.equal(cost.unetEvaluations, 3);
-  assert.equal(cost.bytesReadBack, 16 * 16 * 4 + 4);
+  assert.equal(cost.bytesReadBack, 16 * 16 * 4 + 8);
   const plain = await pipeline.ground(film, phrase, { ...quick, merge: "none" });
   assert.equal(plain.cost.unetEvaluations, 2, "timesteps that no map needs are left out");
   assert.equal(plain.s, undefined);
@@ -68,6 +68,26 @@ test("per-word maps come for every word; a stream ends with the result", async (
   for await (const { map } of pipeline.groundStream(film, phrase, { ...quick, batch: 1, merge: "none" })) maps.push(map);
   assert.equal(maps.length, 3);
   assert.deepEqual(maps[2], (await pipeline.ground(film, phrase, { ...quick, merge: "none" })).map);
+});
+
+test("leaving a stream early stops the work", async () => {
+  const before = gpu.flopsSubmitted;
+  for await (const { done } of pipeline.groundStream(film, phrase, { ...quick, steps: 50, lastSteps: 50, batch: 1, merge: "none" })) if (done === 2) break;
+  const spent = gpu.flopsSubmitted - before;
+  await pipeline.ground(film, phrase, { ...quick, steps: 2, lastSteps: 2, batch: 1, merge: "none" });
+  assert.ok(gpu.flopsSubmitted - before < 3 * spent);
+});
+
+test("a result draws itself over its film", async () => {
+  const result = await pipeline.ground(film, phrase, quick);
+  const picture = result.overlay({ alpha: 0.3 });
+  assert.deepEqual([picture.width, picture.height, picture.data.length], [128, 128, 128 * 128 * 4]);
+});
+
+test("the published procedure is counted at the cost of whole evaluations", async () => {
+  const { cost } = await pipeline.ground(film, phrase, { ...quick, layers: [0] });
+  const { cost: all } = await pipeline.ground(film, phrase, quick);
+  assert.equal(cost.published.flops, all.published.flops);
 });
 
 test("a pass ends with its last captured layer", async () => {

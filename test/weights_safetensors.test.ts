@@ -162,7 +162,7 @@ test("an output that cannot be written is an error that names it", async (t) => 
   const folder = await temporaryFolder(t);
   await writeFile(join(folder, "file"), "");
   await assert.rejects(writeSafetensorsFile(join(folder, "file", "a.safetensors"), []), (error: Error) =>
-    error instanceof InputError && /a\.safetensors: cannot be written/.test(error.message));
+    error instanceof InputError && error.message.startsWith(`${join(folder, "file")}: is a file, not a folder`));
   assert.ok((await stat(join(folder, "file"))).isFile());
 });
 

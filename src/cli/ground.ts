@@ -9,7 +9,7 @@ import { createCommand, exitCodes, interruptSignal, log, printJson } from "./com
 import type { FilmTask } from "./film_tasks.ts";
 import { readFilmsFile } from "./films_file.ts";
 import { type GroundCommandOptions, addMethodOptions, addRunOptions, checkedSettings } from "./ground_options.ts";
-import { type FinishedResult, type GroundRun, groundFilms } from "./ground_run.ts";
+import { type FinishedResult, type GroundRun, groundFilms, shortened } from "./ground_run.ts";
 
 /** `ground IMAGE… --phrase TEXT…`. */
 export function groundCommand(): Command {
@@ -62,7 +62,7 @@ function printResult({ path, record }: FinishedResult): void {
     `${boxes.length} region${boxes.length === 1 ? "" : "s"}`,
     ...(s === undefined ? [] : [`s ${s.toFixed(3)}`]),
   ];
-  log(`${path}: ${phrase}: ${facts.join(", ")}`);
+  log(`${path}: ${shortened(phrase)}: ${facts.join(", ")}`);
 }
 
 /** Savings and the path of the report. */

@@ -131,7 +131,8 @@ async function explainPhrases({ tasks, settings }: RunPlan, { ldm }: GroundingPi
   }
 }
 
-function shortened(phrase: string): string {
+/** A phrase for a line of output. */
+export function shortened(phrase: string): string {
   return phrase.length > 60 ? `${phrase.slice(0, 60)}…` : phrase;
 }
 
@@ -156,7 +157,7 @@ async function groundCall(items: readonly CallItem[], { plan, pipeline, count, p
   count.begin(items);
   const results = await pipeline.groundMany(items.map(({ work, phrase }) => ({ film: work.film, phrase })), { ...settings, signal, onProgress });
   count.end(results[0].cost.unetEvaluations);
-  return { results, gpuBytesPeak: gpu.memory().peak };
+  return { results, gpuBytesPeak: gpu.memory().peakHeld };
 }
 
 /** What the user must know of a film's results. */

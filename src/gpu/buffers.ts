@@ -1,4 +1,5 @@
 import { OutOfMemoryError } from "../errors.ts";
+import { bufferUsage } from "./usage.ts";
 
 /** A storage buffer of the pool. `id` is never reused, so caches may key on it. */
 export interface PooledBuffer {
@@ -15,7 +16,10 @@ export interface PooledBuffer {
 export interface MemoryReport {
   live: number;
   pooled: number;
+  /** Most live bytes so far. */
   peak: number;
+  /** Most bytes held so far, pooled ones included: what the device had to have. */
+  peakHeld: number;
   budget: number;
   byScope: Record<string, number>;
 }
@@ -26,7 +30,7 @@ export interface BufferArena {
   release(buffer: PooledBuffer): void;
 }
 
-const storageUsage = 0x80 | 0x08 | 0x04; // STORAGE | COPY_DST | COPY_SRC
+const storageUsage = bufferUsage.storage | bufferUsage.copyDestination | bufferUsage.copySource;
 const smallest = 256;
 
 /** Sizes are rounded up to an eighth of their power of two: at most 12.5 % of a buffer is slack. */
@@ -48,11 +52,17 @@ export class BufferPool implements BufferArena {
   #live = 0;
   #pooled = 0;
   #peak = 0;
+  #peakHeld = 0;
+  /** All buffers that were not destroyed. */
+  readonly #buffers = new Set<GPUBuffer>();
+  readonly #watch: (failure: Promise<Error | undefined>) => void;
   readonly budget: number;
   keepBytes: number;
 
-  constructor(device: GPUDevice, options: { budget: number; keepBytes: number }) {
+  /** `watch` is told of allocations that may fail on the device; its promise gives the OutOfMemoryError, if any. */
+  constructor(device: GPUDevice, options: { budget: number; keepBytes: number; watch: (failure: Promise<Error | undefined>) => void }) {
     this.#device = device;
+    this.#watch = options.watch;
     this.budget = options.budget;
     this.keepBytes = options.keepBytes;
   }
@@ -70,7 +80,7 @@ export class BufferPool implements BufferArena {
       if (this.#live + size > this.budget) {
         throw new OutOfMemoryError(size, this.#live, this.#peak, `the budget is ${Math.round(this.budget / 2 ** 20)} MiB (${scope || "no scope"})`);
       }
-      const gpuBuffer = this.#device.createBuffer({ size, usage: storageUsage, label: scope });
+      const gpuBuffer = this.#create(size, scope);
       buffer = { id: this.#nextId++, gpuBuffer, size, scope, references: 0, owner: this };
     }
     buffer.scope = scope;
@@ -78,6 +88,17 @@ export class BufferPool implements BufferArena {
     this.#live += size;
     this.#liveByScope.set(scope, (this.#liveByScope.get(scope) ?? 0) + size);
     this.#peak = Math.max(this.#peak, this.#live);
+    this.#peakHeld = Math.max(this.#peakHeld, this.#live + this.#pooled);
+    return buffer;
+  }
+
+  #create(size: number, scope: string): GPUBuffer {
+    const device = this.#device;
+    device.pushErrorScope("out-of-memory");
+    const buffer = device.createBuffer({ size, usage: storageUsage, label: scope });
+    const [live, peak] = [this.#live, this.#peak];
+    this.#watch(device.popErrorScope().then((error) => (error ? new OutOfMemoryError(size, live, peak, `the device has no more (${scope || "no scope"})`) : undefined)));
+    this.#buffers.add(buffer);
     return buffer;
   }
 
@@ -101,20 +122,34 @@ export class BufferPool implements BufferArena {
 
   /** Gives every released buffer back to the device. */
   trim(): void {
-    for (const list of this.#free.values()) for (const buffer of list) buffer.gpuBuffer.destroy();
+    for (const list of this.#free.values()) {
+      for (const { gpuBuffer } of list) {
+        gpuBuffer.destroy();
+        this.#buffers.delete(gpuBuffer);
+      }
+    }
     this.#free.clear();
     this.#pooled = 0;
     this.#device.queue.submit([]);
   }
 
-  /** Starts a new peak measurement from the present live bytes. */
+  /** Destroys every buffer, live ones too. */
+  destroy(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers.clear();
+    this.#free.clear();
+    this.#device.queue.submit([]);
+  }
+
+  /** Starts a new peak measurement from the present bytes. */
   resetPeak(): void {
     this.#peak = this.#live;
+    this.#peakHeld = this.#live + this.#pooled;
   }
 
   report(): MemoryReport {
     const byScope = Object.fromEntries([...this.#liveByScope].sort(([, a], [, b]) => b - a));
-    return { live: this.#live, pooled: this.#pooled, peak: this.#peak, budget: this.budget, byScope };
+    return { live: this.#live, pooled: this.#pooled, peak: this.#peak, peakHeld: this.#peakHeld, budget: this.budget, byScope };
   }
 }
 
@@ -161,3 +196,24 @@ export class StepArena implements BufferArena {
     this.#free.clear();
   }
 }
+
+/** Hands out nothing but sizes: for planning without a device's memory. */
+export class CountingArena implements BufferArena {
+  #live = 0;
+  /** Most bytes that were out at a time. */
+  peak = 0;
+
+  acquire(bytes: number, scope: string): PooledBuffer {
+    const size = sizeClass(bytes);
+    this.#live += size;
+    this.peak = Math.max(this.peak, this.#live);
+    return { id: 0, gpuBuffer: noBuffer, size, scope, references: 1, owner: this };
+  }
+
+  release({ size }: PooledBuffer): void {
+    this.#live -= size;
+  }
+}
+
+/** Stands where a buffer would be; planning never touches it. */
+const noBuffer = {} as GPUBuffer;

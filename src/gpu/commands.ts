@@ -1,4 +1,5 @@
 import type { BindingSource } from "./kernel.ts";
+import { bufferUsage } from "./usage.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 
 /** One dispatch, ready to encode: made once, encoded once (eager) or at every replay (step). */
@@ -18,7 +19,7 @@ export interface Command {
 
 const slotBytes = 256; // minUniformBufferOffsetAlignment of every device
 const slotsPerPage = 256;
-const uniformUsage = 0x40 | 0x08; // UNIFORM | COPY_DST
+const uniformUsage = bufferUsage.uniform | bufferUsage.copyDestination;
 
 interface Page {
   readonly buffer: GPUBuffer;

@@ -1,12 +1,14 @@
-import { CompileError, DeviceError, DeviceLostError, ShapeError } from "../errors.ts";
+import { CompileError, DeviceError, DeviceLostError, OutOfMemoryError, ShapeError } from "../errors.ts";
 import { type Dtype, Tensor, dtypeBytes, sizeOf } from "../tensor.ts";
 import { widenFloat16 } from "../float16.ts";
-import { type BufferArena, BufferPool, type MemoryReport, StepArena } from "./buffers.ts";
+import { type BufferArena, BufferPool, CountingArena, type MemoryReport, StepArena } from "./buffers.ts";
 import { BindGroupCache, type Command, ParamsPages, SubmissionSizer, encodePass } from "./commands.ts";
 import { type AnyKernel, type BindingSource, type Dispatch, type Kernel, foldGrid, packParams } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { type Profile, Profiler } from "./profile.ts";
 import { keptTensors, ScopeStack } from "./scopes.ts";
+import type { Plan, Step } from "./step.ts";
+import { bufferUsage, mapModeRead } from "./usage.ts";
 
 /** What is known of the adapter behind a device. */
 export interface AdapterFacts {
@@ -29,19 +31,6 @@ export interface GpuOptions {
 }
 
 type AnyDispatch = Dispatch<string, object, string, object>;
-
-/** A recorded sequence of dispatches: recorded once, replayed at the cost of encoding. */
-export interface Step<R> {
-  /** What the recorded function returned. Its tensors are written anew by every replay. */
-  readonly result: R;
-  readonly dispatches: number;
-  /** Bytes that the step holds on the device. */
-  readonly bytes: number;
-  /** Runs all dispatches again on the present contents of the tensors that the step reads. */
-  replay(): void;
-  /** Gives the step's buffers back; its result tensors end with it. */
-  free(): void;
-}
 
 /** A device with its memory, pipelines, scopes and queue: the only code that sees GPUDevice. */
 export class Gpu {
@@ -67,6 +56,7 @@ export class Gpu {
   #pendingCost = 0;
   #arena: BufferArena;
   #recording: { commands: Command[]; params: ParamsPages } | undefined;
+  #plan: Plan | undefined;
   #profiler: Profiler | undefined;
   #failure: Error | undefined;
   #closed = false;
@@ -76,7 +66,7 @@ export class Gpu {
     this.device = device;
     this.adapter = options.adapter;
     this.#ownsDevice = options.ownsDevice ?? true;
-    this.#pool = new BufferPool(device, { budget: options.memoryBudget ?? Infinity, keepBytes: 512 * 2 ** 20 });
+    this.#pool = new BufferPool(device, { budget: options.memoryBudget ?? Infinity, keepBytes: 512 * 2 ** 20, watch: (failure) => this.#watch(failure) });
     this.#arena = this.#pool;
     this.#pipelines = new PipelineCache(device, (failure) => this.#watch(failure));
     this.#bindGroups = new BindGroupCache(device);
@@ -157,6 +147,7 @@ export class Gpu {
   writeBytes(tensor: Tensor, byteOffset: number, bytes: Uint8Array): void {
     this.#assertUsable();
     if (byteOffset + bytes.byteLength > tensor.byteLength) throw new ShapeError("write", `bytes ${byteOffset} + ${bytes.byteLength} exceed [${tensor.shape}]`);
+    if (tensor.buffer.id === 0) return; // planned, not allocated
     this.flush();
     this.device.queue.writeBuffer(tensor.buffer.gpuBuffer, tensor.byteOffset + byteOffset, bytes as Uint8Array<ArrayBuffer>);
   }
@@ -175,12 +166,12 @@ export class Gpu {
     this.#assertUsable();
     this.flush();
     const size = tensor.byteLength;
-    const staging = this.device.createBuffer({ size, usage: 0x01 | 0x08, label: "readback" }); // MAP_READ | COPY_DST
+    const staging = this.device.createBuffer({ size, usage: bufferUsage.mapRead | bufferUsage.copyDestination, label: "readback" });
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(tensor.buffer.gpuBuffer, tensor.byteOffset, staging, 0, size);
     this.device.queue.submit([encoder.finish()]);
     try {
-      await staging.mapAsync(1);
+      await staging.mapAsync(mapModeRead);
     } catch (cause) {
       await this.#throwFailures();
       throw new DeviceError(`reading [${tensor.shape}] failed: ${String(cause)}`, { cause });
@@ -197,6 +188,11 @@ export class Gpu {
   /** Records one dispatch: into the step being recorded, or into the next submission. */
   run<B extends string, P, O extends string, L>(kernel: Kernel<B, P, O, L>, dispatch: Dispatch<B, P, O, L>): void {
     this.#assertUsable();
+    if (this.#plan) {
+      this.#plan.dispatches++;
+      this.#plan.flops += dispatch.flops ?? 0;
+      return;
+    }
     const params = this.#recording?.params ?? this.#eagerParams;
     const command = this.#prepare(kernel as unknown as AnyKernel, dispatch as unknown as AnyDispatch, params);
     if (this.#recording) {
@@ -234,7 +230,7 @@ export class Gpu {
 
   /** A small buffer for a binding that an override switches off: one a binding index, since none may be bound twice. */
   #unused(index: number, element: string, prelude: Record<string, string | number>): BindingSource {
-    this.#unusedBindings[index] ??= { id: -index, gpuBuffer: this.device.createBuffer({ size: 256, usage: 0x80, label: "unused binding" }) };
+    this.#unusedBindings[index] ??= { id: -index, gpuBuffer: this.device.createBuffer({ size: 256, usage: bufferUsage.storage, label: "unused binding" }) };
     return { dtype: (prelude[element] ?? element) as Dtype, buffer: this.#unusedBindings[index], byteOffset: 0, byteLength: 256 };
   }
 
@@ -323,6 +319,22 @@ export class Gpu {
     };
   }
 
+  /** Counts what `fn` would take: its ops check and plan, but nothing is compiled, allocated or run. */
+  plan(fn: () => void): Plan {
+    if (this.#recording || this.#plan) throw new ShapeError("plan", "a step is being recorded or planned", this.scopeName);
+    const arena = new CountingArena();
+    const plan: Plan = { dispatches: 0, flops: 0, peakBytes: 0 };
+    this.#plan = plan;
+    this.#arena = arena;
+    try {
+      this.#scopes.run("plan", fn, { escape: false });
+    } finally {
+      this.#plan = undefined;
+      this.#arena = this.#pool;
+    }
+    return { ...plan, peakBytes: arena.peak };
+  }
+
   #replay(commands: readonly Command[]): void {
     this.#assertUsable();
     this.flush();
@@ -393,8 +405,9 @@ export class Gpu {
     const settled = failure.then(
       (error) => {
         this.#failures.delete(settled);
-        // A kernel that did not compile explains the submissions that failed with it.
-        if (error) this.#failure = error instanceof CompileError ? error : (this.#failure ?? error);
+        // A kernel that did not compile, or a buffer that was not had, explains the submissions that failed with it.
+        const explains = error instanceof CompileError || error instanceof OutOfMemoryError;
+        if (error && (explains || !this.#failure)) this.#failure = error;
         return error;
       },
       () => undefined,
@@ -420,7 +433,7 @@ export class Gpu {
     if (this.#failure instanceof DeviceLostError) throw this.#failure;
   }
 
-  /** Destroys the device, unless it is the caller's own. Idempotent. */
+  /** Destroys all buffers, and the device unless it is the caller's own. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -428,7 +441,7 @@ export class Gpu {
     this.#bindGroups.clear();
     this.#eagerParams.destroy();
     for (const unused of this.#unusedBindings) unused?.gpuBuffer.destroy();
+    this.#pool.destroy();
     if (this.#ownsDevice) this.device.destroy();
-    else this.#pool.trim();
   }
 }

@@ -6,8 +6,10 @@ export interface OpenOptions {
   /** A device of the caller's own: used as it is, never destroyed. */
   device?: GPUDevice;
   powerPreference?: GPUPowerPreference;
-  /** Most bytes that tensors may take. */
+  /** Most bytes that tensors may take. Default: `softwareBudget` on devices that compute on the CPU, else the device's own bound. */
   memoryBudget?: number;
+  /** Budget on a device that computes on the CPU: such devices never say that they are out of memory. */
+  softwareBudget?: number;
   /** Optional features to leave unused even where present; for tests and comparisons. */
   without?: readonly GPUFeatureName[];
 }
@@ -35,8 +37,10 @@ export function adapterFacts(info: GPUAdapterInfo): AdapterFacts {
 
 /** Opens a device on `gpu` (a browser's navigator.gpu, or Dawn's) with the optional features that it has. */
 export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advice: string): Promise<Gpu> {
+  const budget = ({ software }: AdapterFacts) => options.memoryBudget ?? (software ? options.softwareBudget : undefined);
   if (options.device) {
-    return new Gpu({ device: options.device, adapter: adapterFacts(options.device.adapterInfo), memoryBudget: options.memoryBudget, ownsDevice: false });
+    const facts = adapterFacts(options.device.adapterInfo);
+    return new Gpu({ device: options.device, adapter: facts, memoryBudget: budget(facts), ownsDevice: false });
   }
   if (!gpu) throw new NoAdapterError(`WebGPU is not available; ${advice}`);
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference });
@@ -48,5 +52,5 @@ export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advi
     throw new UnsupportedError("attnscope", "8 storage buffers a shader stage", String(adapter.limits.maxStorageBuffersPerShaderStage), "use another device");
   }
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits, label: "attnscope" });
-  return new Gpu({ device, adapter: facts, memoryBudget: options.memoryBudget });
+  return new Gpu({ device, adapter: facts, memoryBudget: budget(facts) });
 }

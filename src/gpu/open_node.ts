@@ -24,11 +24,10 @@ async function loadDawn(): Promise<GPU> {
 }
 
 /**
- * Opens the first adapter that Dawn finds, or wraps the caller's device. On a software device the memory budget
- * defaults to four fifths of the machine's memory, since such devices never say that they are out of it.
+ * Opens the first adapter that Dawn finds, or wraps the caller's device. On a device that computes on the CPU the
+ * memory budget defaults to four fifths of the machine's memory.
  */
 export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const gpu = options.device ? undefined : await loadDawn();
-  const budget = options.memoryBudget ?? 0.8 * totalmem();
-  return openGpuOn(gpu, { ...options, memoryBudget: budget }, "run `npx attnscope doctor`: it says what to install");
+  return openGpuOn(gpu, { softwareBudget: 0.8 * totalmem(), ...options }, "run `npx attnscope doctor`: it says what to install");
 }

@@ -1,5 +1,6 @@
 import { CompileError } from "../errors.ts";
 import { type AnyKernel, assembleSource } from "./kernel.ts";
+import { computeStage } from "./usage.ts";
 
 /** A compiled kernel and the layout that its bind groups follow. */
 export interface CompiledKernel {
@@ -7,8 +8,6 @@ export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
 }
-
-const compute = 4; // GPUShaderStage.COMPUTE
 
 /** Compiles kernels and caches pipelines by their final source and constants. */
 export class PipelineCache {
@@ -74,10 +73,10 @@ export class PipelineCache {
     if (!layout) {
       const entries: GPUBindGroupLayoutEntry[] = kernel.bindings.map((binding) => ({
         binding: binding.index,
-        visibility: compute,
+        visibility: computeStage,
         buffer: { type: binding.access === "read" ? "read-only-storage" : "storage" },
       }));
-      if (kernel.paramsBytes > 0) entries.push({ binding: 0, visibility: compute, buffer: { type: "uniform", hasDynamicOffset: true } });
+      if (kernel.paramsBytes > 0) entries.push({ binding: 0, visibility: computeStage, buffer: { type: "uniform", hasDynamicOffset: true } });
       layout = this.#device.createBindGroupLayout({ entries });
       this.#layouts.set(key, layout);
     }

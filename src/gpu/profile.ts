@@ -1,4 +1,5 @@
-import { type Command } from "./commands.ts";
+import type { Command } from "./commands.ts";
+import { bufferUsage, mapModeRead } from "./usage.ts";
 
 /** One profiled dispatch. Times in milliseconds from the first dispatch of the profile. */
 export interface ProfileRow {
@@ -42,8 +43,8 @@ export class Profiler {
     const device = this.#device;
     const count = 2 * commands.length;
     const querySet = device.createQuerySet({ type: "timestamp", count });
-    const resolved = device.createBuffer({ size: 8 * count, usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
-    const readback = device.createBuffer({ size: 8 * count, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    const resolved = device.createBuffer({ size: 8 * count, usage: bufferUsage.queryResolve | bufferUsage.copySource });
+    const readback = device.createBuffer({ size: 8 * count, usage: bufferUsage.mapRead | bufferUsage.copyDestination });
     const encoder = device.createCommandEncoder();
     commands.forEach((command, i) => {
       const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
@@ -57,7 +58,7 @@ export class Profiler {
     encoder.copyBufferToBuffer(resolved, 0, readback, 0, 8 * count);
     device.queue.submit([encoder.finish()]);
     this.#results.push(
-      readback.mapAsync(1).then(() => {
+      readback.mapAsync(mapModeRead).then(() => {
         const stamps = new BigUint64Array(readback.getMappedRange().slice(0));
         for (const resource of [readback, resolved, querySet]) resource.destroy();
         return { commands, stamps };

@@ -11,7 +11,8 @@ import type { Target } from "./passes.ts";
 export interface FinalMap {
   /** [side * side], min-max normalised. */
   map: Float32Array;
-  /** s of the merge. */
+  /** SSIM of the two biases, and the s of the merge, the same clipped to [0, 1]. */
+  ssim?: number;
   s?: number;
   /** Maps of the single words in the order of the phrase, each min-max normalised. */
   words: Float32Array[];
@@ -57,27 +58,27 @@ export interface FinalInputs {
   targets: readonly Target[];
 }
 
-/** Merges on the device and reads back one map and one scalar a target. */
+/** Merges on the device and reads back one map and two scalars a target. */
 export async function finalMaps(inputs: FinalInputs): Promise<FinalMap[]> {
   const { sink, settings, side, targets } = inputs;
   const { gpu } = sink;
-  const { map, s, words } = gpu.scope("maps", () => {
+  const { map, similarity, words } = gpu.scope("maps", () => {
     const means = meansOf(sink, side);
     const merged = settings.merge === "none" ? undefined : merge(inputs, meanOf(means, tokenSets.chosen), settings.merge);
     const rounding = settings.reading === "compat" ? "f16" : "f32";
     return {
       map: merged?.map ?? minMaxNormalise(meanOf(means, tokenSets.chosen), { rounding }),
-      s: merged?.s,
+      similarity: merged && { ssim: merged.ssim, s: merged.s },
       words: settings.perWord ? Array.from({ length: means.shape[1] - tokenSets.firstWord }, (_, w) => meanOf(means, tokenSets.firstWord + w)) : [],
     };
   });
   const pixels = side * side;
   const maps = rowsOf(await map.read(), pixels).map((row) => Float32Array.from(normalised(row)));
-  const similarities = s && (await s.read());
+  const [ssims, s] = similarity ? [await similarity.ssim.read(), await similarity.s.read()] : [];
   const wordMaps: Float32Array[][] = [];
   for (const word of words) wordMaps.push(rowsOf(await word.read(), pixels).map((row) => Float32Array.from(normalised(row))));
-  for (const tensor of [map, ...(s ? [s] : []), ...words]) tensor.free();
-  return targets.map((_, i) => ({ map: maps[i], s: similarities?.[i], words: wordMaps.map((rows) => rows[i]) }));
+  for (const tensor of [map, ...Object.values(similarity ?? {}), ...words]) tensor.free();
+  return targets.map((_, i) => ({ map: maps[i], ssim: ssims?.[i], s: s?.[i], words: wordMaps.map((rows) => rows[i]) }));
 }
 
 function merge(inputs: FinalInputs, comb: Tensor, kind: Exclude<GroundSettings["merge"], "none">): MergedBiases {

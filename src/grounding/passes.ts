@@ -1,5 +1,6 @@
 import { UnsupportedError } from "../errors.ts";
-import type { Gpu, Step } from "../gpu/gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Step } from "../gpu/step.ts";
 import type { LatentDiffusion } from "../models/ldm.ts";
 import type { KeyValues } from "../models/transformer.ts";
 import { addNoise, ddimStep, latentSample } from "../ops/diffusion.ts";

@@ -33,6 +33,12 @@ export interface GroundRequest {
   phrase: string;
 }
 
+/** A map of `groundStream`, after `done` of `total` evaluations; the last one comes with the result. */
+export interface StreamedMap extends PassProgress {
+  map: Float32Array;
+  result?: GroundResult;
+}
+
 /** Grounds phrases in films with a latent diffusion model. */
 export class GroundingPipeline {
   readonly ldm: LatentDiffusion;
@@ -83,7 +89,7 @@ export class GroundingPipeline {
         unetEvaluations: run.result.evaluations,
         flops: gpu.flopsSubmitted - before.flops,
         bytesReadBack: gpu.bytesReadBack - before.bytesReadBack,
-        published: publishedCost(ldm, { requests: requests.length, steps: settings.steps, side, flopsPerEvaluation: run.result.flopsPerEvaluation }),
+        published: publishedCost(ldm, { requests: requests.length, steps: settings.steps, side }),
       };
       return requests.map(({ film }, i) =>
         makeResult({ film, phrase: phrases[targets[i].text], settings, side, imageSize: vae.config.sampleSize, maps: maps[i], batch: run.batch, timings: watch.times, cost }),
@@ -93,26 +99,40 @@ export class GroundingPipeline {
     }
   }
 
-  /** The maps so far as timesteps arrive; the last value is the finished result's map. */
-  async *groundStream(film: Film, phrase: string, options: GroundOptions = {}): AsyncGenerator<{ map: Float32Array; done: number; total: number; result?: GroundResult }> {
-    const queue: { map: Float32Array; done: number; total: number }[] = [];
+  /**
+   * The maps so far as timesteps arrive; the last value is the finished result's map. Leaving the loop early stops
+   * the work.
+   */
+  async *groundStream(film: Film, phrase: string, options: GroundOptions = {}): AsyncGenerator<StreamedMap> {
+    const left = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+    const queue: StreamedMap[] = [];
+    let total = 0;
     let wake = () => {};
     const onPartial = ([map]: Float32Array[], progress: PassProgress) => {
       queue.push({ map, ...progress });
+      total = progress.total;
       wake();
     };
-    let result: GroundResult | undefined;
-    const finished = this.ground(film, phrase, { ...options, onPartial }).then((value) => {
-      result = value;
-    });
+    const finished = this.ground(film, phrase, { ...options, signal, onPartial });
     const settled = finished.then(() => true, () => true);
-    for (let over = false; !over; ) {
-      const arrival = new Promise<boolean>((resolve) => (wake = () => resolve(false)));
-      if (queue.length === 0) over = await Promise.race([arrival, settled]);
-      yield* queue.splice(0);
+    try {
+      for (let over = false; !over; ) {
+        const arrival = new Promise<boolean>((resolve) => (wake = () => resolve(false)));
+        if (queue.length === 0) over = await Promise.race([arrival, settled]);
+        yield* queue.splice(0);
+      }
+      const result = await finished;
+      yield { map: result.map, done: total, total, result };
+    } finally {
+      left.abort();
+      await settled;
     }
-    await finished;
-    if (result) yield { map: result.map, done: 1, total: 1, result };
+  }
+
+  /** Gives the model's memory back. */
+  free(): void {
+    this.ldm.free();
   }
 
   /** Distinct phrases and films of the requests, and which of them each request means. */

@@ -1,4 +1,7 @@
+import type { Picture } from "../data/draw.ts";
 import type { Film } from "../data/film.ts";
+import { planPreprocess } from "../data/preprocess.ts";
+import { type OverlayOptions, overlay } from "../data/render.ts";
 import type { FinalMap } from "./final_maps.ts";
 import { type Mixture, activationMask } from "./mask.ts";
 import { type Point, argmax } from "./maps.ts";
@@ -27,7 +30,8 @@ export interface GroundResult {
   argmax: Point;
   /** Side of the model's image in pixels. */
   imageSize: number;
-  /** SSIM of image bias and text bias clipped to [0, 1], the s of the merge; undefined without one. */
+  /** SSIM of image bias and text bias, and the s of the merge, the same clipped to [0, 1]; undefined without a merge. */
+  ssim?: number;
   s?: number;
   /** One map a word, where asked for: [side * side] in [0, 1] each. */
   words: { text: string; kept: boolean; map: Float32Array }[];
@@ -37,13 +41,15 @@ export interface GroundResult {
   timings: Record<string, number>;
   /** Work of the whole call, and what the published procedure would have taken. */
   cost: Cost & { published: Cost };
+  /** The map in jet colours over the film, RGBA of the film's size. */
+  overlay(options?: OverlayOptions): Picture;
 }
 
 /** Completes a map to a result: mask, regions, peak. */
-export function makeResult(inputs: Omit<GroundResult, "map" | "mask" | "mixture" | "threshold" | "regions" | "argmax" | "s" | "words"> & { maps: FinalMap }): GroundResult {
+export function makeResult(inputs: Omit<GroundResult, "map" | "mask" | "mixture" | "threshold" | "regions" | "argmax" | "ssim" | "s" | "words" | "overlay"> & { maps: FinalMap }): GroundResult {
   const { maps, ...rest } = inputs;
-  const { map, s } = maps;
-  const { side, imageSize, phrase } = rest;
+  const { map, ssim, s } = maps;
+  const { film, side, imageSize, phrase } = rest;
   const { mask, mixture, threshold } = activationMask(map, side);
   return {
     ...rest,
@@ -53,8 +59,10 @@ export function makeResult(inputs: Omit<GroundResult, "map" | "mask" | "mixture"
     threshold,
     regions: maskRegions({ map, mask, side, imageSize }),
     argmax: argmax(map, side),
+    ssim,
     s,
     // Phrases of one call share the number of token sets: the surplus of the shorter ones is empty.
     words: phrase.choice.words.slice(0, maps.words.length).map(({ text, kept }, i) => ({ text, kept, map: maps.words[i] })),
+    overlay: (options) => overlay(film, map, side, planPreprocess(film.width, film.height, imageSize), options),
   };
 }

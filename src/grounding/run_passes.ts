@@ -36,9 +36,8 @@ export interface CapturedMaps {
   sink: MapSink;
   /** P_txt of every target, [targets, T, side * side] a layer; empty without merging. */
   bias: LayerMaps[];
-  /** U-Net evaluations of single items, and the floating-point operations of one in the main pass. */
+  /** U-Net evaluations of single items. */
   evaluations: number;
-  flopsPerEvaluation: number;
   free(): void;
 }
 
@@ -62,13 +61,12 @@ export async function runPasses(inputs: RunInputs): Promise<CapturedMaps> {
     for (const { maps } of bias.maps) maps.free();
   };
   try {
-    const main = await inputs.watch.time("main pass", () => runMainPass(inputs, sink));
+    const evaluations = await inputs.watch.time("main pass", () => runMainPass(inputs, sink));
     if (settings.merge !== "none") bias = await inputs.watch.time("text bias", () => runBiasPass(inputs, sink, layers));
     return {
       sink,
       bias: bias.maps,
-      evaluations: main.evaluations + 2 * settings.steps * bias.computed,
-      flopsPerEvaluation: main.flopsPerEvaluation,
+      evaluations: evaluations + 2 * settings.steps * bias.computed,
       free,
     };
   } catch (error) {
@@ -86,9 +84,9 @@ function mergedSets(settings: GroundSettings): number[] {
   return isBiasPass(settings) ? [tokenSets.chosen, tokenSets.start] : [tokenSets.start];
 }
 
-async function runMainPass(inputs: RunInputs, sink: MapSink): Promise<{ evaluations: number; flopsPerEvaluation: number }> {
-  const { ldm, settings, options, side } = inputs;
-  const before = ldm.gpu.flopsSubmitted;
+/** Runs the main pass; gives the number of U-Net evaluations. */
+async function runMainPass(inputs: RunInputs, sink: MapSink): Promise<number> {
+  const { settings, options, side } = inputs;
   const pass = mainPass({
     ...inputs,
     sink,
@@ -102,7 +100,7 @@ async function runMainPass(inputs: RunInputs, sink: MapSink): Promise<{ evaluati
     options.onProgress?.({ stage: "main pass", done, total });
     if (options.onPartial) options.onPartial(await partialMaps(sink, side), { done, total });
   }
-  return { evaluations, flopsPerEvaluation: (ldm.gpu.flopsSubmitted - before) / evaluations };
+  return evaluations;
 }
 
 /** The text bias of every target, [targets, T, side * side] a layer. `computed`: phrases that had to be sampled. */

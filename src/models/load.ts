@@ -41,7 +41,7 @@ export async function loadModel(gpu: Gpu, model: Model, checkpoint: TensorSource
   let inFlight = 0;
   try {
     for (const [parameter, entry] of matched) {
-      const chunks = allocate(gpu, parameter, dtype);
+      const chunks = gpu.scope("weights", () => allocate(gpu, parameter, dtype));
       parameter.fill(chunks.map((chunk) => chunk.tensor));
       for (const { tensor, first, count } of chunks) {
         const format = fileFormats[entry.dtype as FileFormat];

@@ -34,7 +34,8 @@ export interface ResultRecord {
   steps: number;
   seed: number;
   settings: Omit<GroundSettings, "mode" | "steps" | "seed" | "batch">;
-  /** SSIM of image bias and text bias clipped to [0, 1]; absent without a merge. */
+  /** SSIM of image bias and text bias, and the same clipped to [0, 1]; absent without a merge. */
+  ssim?: number;
   s?: number;
   /** Where the map is greatest: its cell, and the pixel of the map at the model's image size on the film. */
   argmax: { cell: Point; film: Point };
@@ -102,6 +103,7 @@ export function resultRecord(result: GroundResult, context: RecordContext): Resu
     steps,
     seed,
     settings: others,
+    ssim: result.ssim,
     s: result.s,
     argmax: { cell: result.argmax, film: peak },
     mixture: result.mixture,

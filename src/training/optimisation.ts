@@ -1,6 +1,7 @@
 import { Gradients, backward } from "../autograd.ts";
 import { AttnscopeError } from "../errors.ts";
-import type { Gpu, Step } from "../gpu/gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Step } from "../gpu/step.ts";
 import { fill, zeros } from "../ops/fill.ts";
 import { type OptimizerState, adamW, emaDecay, lossGradient, optimizerState, readOptimizerState, startStep, updateEma } from "../ops/optim.ts";
 import { copyInto } from "../ops/pointwise.ts";
