@@ -5,14 +5,16 @@
 //
 // For devices that compute on the CPU: no workgroup memory, no barrier, few loads. A lane holds four queries of one head.
 // Keys come in blocks of 32: each of the first eight lanes loads one channel of four keys and the subgroup shuffles them
-// round, so that every number loaded meets 32 queries. The block's scores stay in registers (loops of constant length,
-// which compilers unroll); queries and sums of values are private arrays of one vec4 a channel, touched once a block.
-// Needs subgroups of at least 8 lanes. Sums and softmax state f32.
+// round, so that every number loaded meets 32 queries. All loads come before the arithmetic, since each is a loop over the
+// lanes there. The block's scores stay in registers (loops of constant length, which compilers unroll); the sums of values
+// are a private array of one vec4 a channel, touched once a block. Such arrays compile slowly: a head of more than CHANNELS
+// channels is shared by several workgroups, which compute the scores anew.
+// Needs subgroups of at least 8 lanes, the first 8 of which exist. Sums and softmax state f32.
 enable subgroups;
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
 //! alias T
-//! const D
+//! const CHANNELS
 override WORKGROUP: u32 = 8;
 override CAUSAL: bool = false;
 override HAS_KEY_MASK: bool = false;
@@ -36,8 +38,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> key_mask: array<u32>;
 @group(0) @binding(5) var<storage, read_write> out: array<T>;
 
-var<private> query: array<vec4f, D>;
-var<private> sums: array<vec4f, D>;
+var<private> sums: array<vec4f, CHANNELS>;
 
 fn masked(batch: u32, key: u32, queries: vec4u) -> vec4<bool> {
   var hidden = vec4<bool>();
@@ -59,8 +60,10 @@ fn main(
 ) {
   let index = flat_workgroup(workgroup, workgroups);
   let blocks = (params.queries + 4u * WORKGROUP - 1u) / (4u * WORKGROUP);
-  let head = index / blocks % params.heads;
-  let batch = index / blocks / params.heads;
+  let slices = (params.head_size + CHANNELS - 1u) / CHANNELS;
+  let first_channel = index / blocks % slices * CHANNELS;
+  let head = index / blocks / slices % params.heads;
+  let batch = index / blocks / slices / params.heads;
   if (batch >= params.batch) {
     return;
   }
@@ -69,10 +72,7 @@ fn main(
   let stride = params.heads * params.head_size;
   let head_base = head * params.head_size;
   let rows = (batch * params.queries + min(queries, vec4u(params.queries - 1u))) * stride + head_base;
-  for (var c = 0u; c < params.head_size; c++) {
-    query[c] = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
-    sums[c] = vec4f();
-  }
+  let channels = min(CHANNELS, params.head_size - first_channel);
   // A masked row needs all keys: it attends to them uniformly.
   var keys = params.keys;
   if (CAUSAL && !HAS_KEY_MASK) {
@@ -90,7 +90,7 @@ fn main(
     var p = array<vec4f, KEYS>();
     var y: array<f32, LOADS>;
     for (var c = 0u; c < params.head_size; c++) {
-      let x = query[c];
+      let x = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
       for (var l = 0u; l < LOADS; l++) {
         y[l] = f32(k[bases[l] + c]);
       }
@@ -116,10 +116,10 @@ fn main(
       p[j] = softmax_weight(p[j], m, params.scale);
       total += p[j];
     }
-    for (var c = 0u; c < params.head_size; c++) {
+    for (var c = 0u; c < channels; c++) {
       var sum = sums[c] * factor;
       for (var l = 0u; l < LOADS; l++) {
-        y[l] = f32(v[bases[l] + c]);
+        y[l] = f32(v[bases[l] + first_channel + c]);
       }
       for (var l = 0u; l < LOADS; l++) {
         for (var i = 0u; i < 8u; i++) {
@@ -130,11 +130,11 @@ fn main(
     }
   }
 
-  for (var c = 0u; c < params.head_size; c++) {
+  for (var c = 0u; c < channels; c++) {
     let mean = sums[c] / total;
     for (var r = 0u; r < 4u; r++) {
       if (queries[r] < params.queries) {
-        out[rows[r] + c] = T(mean[r]);
+        out[rows[r] + first_channel + c] = T(mean[r]);
       }
     }
   }

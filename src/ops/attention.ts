@@ -47,6 +47,7 @@ type Choice<K> =
 /** Prelude constants of the variants; the kernels' headers explain them. */
 interface Specialisation {
   D?: number;
+  CHANNELS?: number;
   H?: number;
   LOADS?: number;
   COLS?: number;
@@ -67,10 +68,9 @@ export interface AttentionOptions {
   variant?: AttentionVariant;
 }
 
-/** Variants that a device can run on a shape, the default first. */
-export function attentionVariants(shape: AttentionShape, device: AttentionDevice): AttentionVariant[] {
-  // Two vec4 a channel must fit into the 8 KiB that WGSL grants private variables.
-  return variantsOf({ lanes: shape.headSize <= 256, tiles: true }, device);
+/** Variants that a device can run, the default first. */
+export function attentionVariants(device: AttentionDevice): AttentionVariant[] {
+  return variantsOf({ lanes: true, tiles: true }, device);
 }
 
 /** Kernel, constants, grid and cost of an attention. */
@@ -81,7 +81,9 @@ export function planAttention(shape: AttentionShape, variant: AttentionVariant):
     return { kernel: attentionNaive, prelude: { D: headSize }, overrides: {}, grid: Math.ceil((batch * queries * heads) / 64), flops };
   }
   if (variant === "lanes") {
-    return { kernel: attentionLanes, prelude: { D: headSize }, overrides: {}, grid: batch * heads * Math.ceil(queries / laneQueries), flops };
+    const slices = Math.ceil(headSize / 160);
+    const grid = batch * heads * slices * Math.ceil(queries / laneQueries);
+    return { kernel: attentionLanes, prelude: { CHANNELS: Math.ceil(headSize / slices) }, overrides: {}, grid, flops };
   }
   const { COLS, ROW_GROUPS } = tilesOf(shape);
   // An invocation holds at most 32 vec4 of sums; larger heads are cut into slices.
@@ -102,7 +104,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   checkShape("attention", "k", k, [batch, keys, q.shape[2]]);
   if (keyMask) checkShape("attention", "keyMask", keyMask, [batch, keys]);
   check(!causal || queries === keys, "attention", `causal needs as many queries as keys, got ${queries} and ${keys}`, q);
-  const variant = chooseVariant("attention", attentionVariants(shape, attentionDevice(q.gpu)), options.variant, q);
+  const variant = chooseVariant("attention", attentionVariants(attentionDevice(q.gpu)), options.variant, q);
   const { kernel, prelude, overrides, grid, flops } = planAttention(shape, variant);
   const out = q.gpu.empty(q.shape, q.dtype);
   q.gpu.run(kernel, {
@@ -171,8 +173,7 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
   const { kernel, prelude, overrides, grid, flops } = planCrossAttention(shape, variant);
   const sets = weights ? weights.shape[1] : capture ? keys : 0;
   const out = q.gpu.empty(q.shape, q.dtype);
-  // Without capture a scalar of its own is bound: the runtime's stand-in cannot be both read and written.
-  const captured = q.gpu.empty(capture ? [batch, sets, queries] : [1]);
+  const captured = capture && q.gpu.empty([batch, sets, queries]);
   q.gpu.run(kernel, {
     bindings: { q, k, v, context_of: contextOf, weights, out, captured },
     params: { batch, heads, queries, keys, head_size: headSize, sets, context_step: contextStep, scale: headSize ** -0.5 },
@@ -182,9 +183,7 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
     flops,
     bytes: bytesOf(q, k, v, weights, out, captured),
   });
-  if (capture) return { out, captured };
-  captured.free();
-  return { out };
+  return { out, captured };
 }
 
 /** Arguments of `accumulateCapture`. */
