@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { type AttentionVariant, attention, attentionDevice, attentionVariants } from "../src/ops/attention.ts";
+import { type AttentionVariant, attention, attentionDevice, attentionVariants, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
 import type { Float } from "../src/ops/check.ts";
 import { type AttentionCase, attentionCases, attentionFewCases } from "./attention_cases.ts";
 import { type Visible, probabilities, weightedValues } from "./attention_reference.ts";
@@ -114,4 +114,26 @@ test("shapes that do not fit are refused", () => {
   assert.throws(() => attention(q, k, k, { heads: 4 }), ShapeError);
   assert.throws(() => attention(q, k, k, { heads: 2, causal: true }), /causal needs as many queries as keys/);
   assert.throws(() => attention(q, gpu.empty([1, 5, 8]), k, { heads: 2 }), /attention: k is \[1,5,8\], needs \[1,5,6\]/);
+});
+
+test("the default variant follows from the device and the shape", () => {
+  const lavapipe = { software: true, subgroupLanes: 8 };
+  const swiftShader = { software: true, subgroupLanes: 4 };
+  const hardware = { software: false, subgroupLanes: 32 };
+  assert.deepEqual([lavapipe, swiftShader, hardware].map((device) => attentionVariants(device)[0]), ["lanes", "tiles", "tiles"]);
+  const shape = { batch: 1, heads: 8, queries: 64, keys: 77, headSize: 40 };
+  const choices = [77, 81, 257].map((keys) => crossAttentionVariants({ ...shape, keys }, lavapipe)[0]);
+  assert.deepEqual(choices, ["lanes", "tiles", "naive"]);
+});
+
+test("wide heads are cut into slices that hold all channels", () => {
+  for (const headSize of [1, 40, 80, 160, 161, 256, 300, 512, 1000]) {
+    const shape = { batch: 1, heads: 1, queries: 1, keys: 1, headSize };
+    const lanes = planAttention(shape, "lanes");
+    const tiles = planAttention(shape, "tiles");
+    const tileChannels = 8 * tiles.prelude.COLS! * tiles.prelude.CHUNKS!;
+    assert.equal(lanes.grid, Math.ceil(headSize / lanes.prelude.CHANNELS!), `lanes, d ${headSize}`);
+    assert.equal(tiles.grid, Math.ceil(headSize / tileChannels), `tiles, d ${headSize}`);
+    assert.ok(lanes.prelude.CHANNELS! <= 160 && tiles.prelude.COLS! * tiles.prelude.CHUNKS! <= 32);
+  }
 });

@@ -9,7 +9,9 @@ import {
 } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import { differentiable, refuseGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
+import { attentionBackward } from "./attention_backward.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 
 /** Which kernel: `lanes` for devices that compute on the CPU, `tiles` for GPUs, `naive` as second opinion for both. */
@@ -88,7 +90,7 @@ export function planAttention(shape: AttentionShape, variant: AttentionVariant):
   const { COLS, ROW_GROUPS } = tilesOf(shape);
   // An invocation holds at most 32 vec4 of sums; larger heads are cut into slices.
   const chunks = Math.ceil(headSize / (8 * COLS));
-  const CHUNKS = Math.ceil(chunks / Math.ceil((chunks * COLS) / 32));
+  const CHUNKS = Math.ceil(chunks / Math.ceil(chunks / Math.floor(32 / COLS)));
   const grid = batch * heads * Math.ceil(chunks / CHUNKS) * Math.ceil(queries / (4 * ROW_GROUPS));
   return { kernel: attentionTiles, prelude: { COLS, CHUNKS }, overrides: { ROW_GROUPS }, grid, flops };
 }
@@ -116,7 +118,11 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     flops,
     bytes: bytesOf(q, k, v, out),
   });
-  return out;
+  return differentiable(out, {
+    inputs: { q, k, v },
+    saved: { q, k, v, keyMask },
+    backward: (dout, saved, wants) => attentionBackward(dout, saved, wants, { heads, causal }),
+  });
 }
 
 // --- cross-attention with capture --------------------------------------------------------------------------------
@@ -159,7 +165,8 @@ export function planCrossAttention(shape: AttentionShape, variant: AttentionVari
 /**
  * Fused cross-attention that captures sums of its own probabilities P[b, h, q, j] in the same dispatch:
  * captured[b, s, q] = sum over keys of weights[p, s, j] times the mean over heads of P[b, h, q, j], p being the item's
- * context. q [B, Nq, heads * d], k and v [contexts, Nk, heads * d] -> out [B, Nq, heads * d], captured f32 [B, S, Nq].
+ * context. No gradient flows through captures: a tape on which one would be lost refuses them.
+ * q [B, Nq, heads * d], k and v [contexts, Nk, heads * d] -> out [B, Nq, heads * d], captured f32 [B, S, Nq].
  */
 export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAttentionOptions): { out: Tensor; captured?: Tensor } {
   const { contextOf, capture } = options;
@@ -171,6 +178,7 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
   if (weights) checkShape("crossAttention", "capture weights", weights, [contexts, weights.shape[1], keys]);
   const variant = chooseVariant("crossAttention", crossAttentionVariants(shape, attentionDevice(q.gpu)), options.variant, q);
   const { kernel, prelude, overrides, grid, flops } = planCrossAttention(shape, variant);
+  if (capture) refuseGradient("crossAttention with capture", q, k, v);
   const sets = weights ? weights.shape[1] : capture ? keys : 0;
   const out = q.gpu.empty(q.shape, q.dtype);
   const captured = capture && q.gpu.empty([batch, sets, queries]);
@@ -182,6 +190,11 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
     grid,
     flops,
     bytes: bytesOf(q, k, v, weights, out, captured),
+  });
+  differentiable(out, {
+    inputs: { q, k, v },
+    saved: { q, k, v, contextOf },
+    backward: (dout, saved, wants) => attentionBackward(dout, saved, wants, { heads }),
   });
   return { out, captured };
 }
