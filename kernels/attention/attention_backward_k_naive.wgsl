@@ -5,14 +5,14 @@
 // key_mask [B, Nk] 1 = attend; a masked score is a constant: no gradient
 // context_of [B]; without it p = b * context_step
 // statistics [3, B, H, Nq] f32
-// One invocation a (key, head); items and queries in ascending order, sums f32. The head size D is a prelude constant for
-// the array of sums; loops run to params.head_size, the same number, so that no compiler unrolls them.
+// One invocation a (key, head); items and queries in ascending order, sums f32. The head size is a prelude constant for
+// the array of sums, CHANNELS; loops run to params.head_size, the same number, so that no compiler unrolls them.
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
 //! include lib/attention_score.wgsl
 //! include lib/attention_weight_gradient.wgsl
 //! alias T
-//! const D
+//! const CHANNELS
 override WORKGROUP: u32 = 64;
 override CAUSAL: bool = false;
 override HAS_KEY_MASK: bool = false;
@@ -54,8 +54,9 @@ fn main(
   }
   let k_base = key_base(context, key, head);
   let plane = params.batch * params.heads * params.queries;
-  var sums: array<f32, D>;
-  for (var item = 0u; item < params.batch; item++) {
+  var sums: array<f32, CHANNELS>;
+  let items = items_of(context);
+  for (var item = items.x; item < items.y; item++) {
     if (context_index(item) != context) {
       continue;
     }
@@ -65,7 +66,7 @@ fn main(
       }
       let q_base = query_base(item, query, head);
       let row = row_index(item, query, head);
-      let p = exp(score(q_base, k_base) - statistics[row]) * statistics[plane + row];
+      let p = exp(params.scale * (score(q_base, k_base) - statistics[row])) * statistics[plane + row];
       let ds = p * (weight_gradient(q_base, k_base) - statistics[2u * plane + row]);
       for (var c = 0u; c < params.head_size; c++) {
         sums[c] += ds * f32(q[q_base + c]);

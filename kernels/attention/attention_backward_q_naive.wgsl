@@ -5,14 +5,14 @@
 // key_mask [B, Nk] 1 = attend; a masked score is a constant: no gradient
 // context_of [B]; without it p = b * context_step
 // statistics [3, B, H, Nq] f32
-// One invocation a (query, head); sums f32. The head size D is a prelude constant for the array of sums; loops run to
-// params.head_size, the same number, so that no compiler unrolls them.
+// One invocation a (query, head); sums f32. The head size is a prelude constant for the array of sums, CHANNELS; loops run
+// to params.head_size, the same number, so that no compiler unrolls them.
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
 //! include lib/attention_score.wgsl
 //! include lib/attention_weight_gradient.wgsl
 //! alias T
-//! const D
+//! const CHANNELS
 override WORKGROUP: u32 = 64;
 override CAUSAL: bool = false;
 override HAS_KEY_MASK: bool = false;
@@ -59,13 +59,13 @@ fn main(
   let largest = statistics[row];
   let normal = statistics[plane + row];
   let mean = statistics[2u * plane + row];
-  var sums: array<f32, D>;
+  var sums: array<f32, CHANNELS>;
   for (var key = 0u; key < params.keys; key++) {
     if (hidden(item, query, key)) {
       continue;
     }
     let k_base = key_base(context, key, head);
-    let p = exp(score(q_base, k_base) - largest) * normal;
+    let p = exp(params.scale * (score(q_base, k_base) - largest)) * normal;
     let ds = p * (weight_gradient(q_base, k_base) - mean);
     for (var c = 0u; c < params.head_size; c++) {
       sums[c] += ds * f32(k[k_base + c]);

@@ -1,6 +1,6 @@
-// attention backward, rows: what the gradients need to rebuild P[b, h, i, j] = exp(s[i, j] - m[i]) / total[i], where
-// s = scale * q[b, i, h] . k[p, j, h], and dS = P * (dP - D), where dP[i, j] = dout[b, i, h] . v[p, j, h]
-//   statistics[0] = m = max_j s, statistics[1] = 1 / total = 1 / sum_j exp(s - m), statistics[2] = D = sum_j P dP
+// attention backward, rows: what the gradients need to rebuild P[b, h, i, j] = exp(scale * (s[i, j] - m[i])) / total[i],
+// where s = q[b, i, h] . k[p, j, h], and dS = P * (dP - D), where dP[i, j] = dout[b, i, h] . v[p, j, h]
+//   statistics[0] = m = max_j s, statistics[1] = 1 / total = 1 / sum_j exp(scale * (s - m)), statistics[2] = D = sum_j P dP
 //
 // q, dout [B, Nq, H * d], k, v [P, Nk, H * d] storage type T
 // key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
@@ -61,7 +61,7 @@ fn main(
   var sum = 0.0;
   for (var key = 0u; key < params.keys; key++) {
     let k_base = key_base(context, key, head);
-    let p = exp(masked_score(hidden(item, query, key), q_base, k_base) - largest);
+    let p = exp(params.scale * (masked_score(hidden(item, query, key), q_base, k_base) - largest));
     total += p;
     sum += p * weight_gradient(q_base, k_base);
   }

@@ -5,13 +5,13 @@
 // key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
 // context_of [B]; without it p = b * context_step
 // statistics [3, B, H, Nq] f32
-// One invocation a (key, head); items and queries in ascending order, sums f32. The head size D is a prelude constant for
-// the array of sums; loops run to params.head_size, the same number, so that no compiler unrolls them.
+// One invocation a (key, head); items and queries in ascending order, sums f32. The head size is a prelude constant for
+// the array of sums, CHANNELS; loops run to params.head_size, the same number, so that no compiler unrolls them.
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
 //! include lib/attention_score.wgsl
 //! alias T
-//! const D
+//! const CHANNELS
 override WORKGROUP: u32 = 64;
 override CAUSAL: bool = false;
 override HAS_KEY_MASK: bool = false;
@@ -52,15 +52,17 @@ fn main(
   }
   let k_base = key_base(context, key, head);
   let plane = params.batch * params.heads * params.queries;
-  var sums: array<f32, D>;
-  for (var item = 0u; item < params.batch; item++) {
+  var sums: array<f32, CHANNELS>;
+  let items = items_of(context);
+  for (var item = items.x; item < items.y; item++) {
     if (context_index(item) != context) {
       continue;
     }
     for (var query = 0u; query < params.queries; query++) {
       let q_base = query_base(item, query, head);
       let row = row_index(item, query, head);
-      let p = exp(masked_score(hidden(item, query, key), q_base, k_base) - statistics[row]) * statistics[plane + row];
+      let s = masked_score(hidden(item, query, key), q_base, k_base);
+      let p = exp(params.scale * (s - statistics[row])) * statistics[plane + row];
       for (var c = 0u; c < params.head_size; c++) {
         sums[c] += p * f32(dout[q_base + c]);
       }

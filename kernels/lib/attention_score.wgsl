@@ -1,5 +1,5 @@
-// Scores of an attention, for kernels with the bindings q, k, key_mask and context_of, the params heads, queries, keys,
-// head_size, context_step and scale, and the overrides CAUSAL, HAS_KEY_MASK and HAS_CONTEXT_OF.
+// Scores of an attention, for kernels with the bindings q, k, key_mask and context_of, the params batch, heads,
+// queries, keys, head_size and context_step, and the overrides CAUSAL, HAS_KEY_MASK and HAS_CONTEXT_OF.
 
 // Which keys and values an item reads.
 fn context_index(item: u32) -> u32 {
@@ -7,6 +7,14 @@ fn context_index(item: u32) -> u32 {
     return context_of[item];
   }
   return item * params.context_step;
+}
+
+// The first of the items that may read a context, and the one past the last.
+fn items_of(context: u32) -> vec2u {
+  if (!HAS_CONTEXT_OF && params.context_step == 1u) {
+    return vec2u(context, context + 1u);
+  }
+  return vec2u(0u, params.batch);
 }
 
 // First channel of a query's head, in q and what has its shape.
@@ -35,16 +43,16 @@ fn hidden(item: u32, query: u32, key: u32) -> bool {
   return false;
 }
 
-// Score of a key that is not hidden.
+// Unscaled score of a key that is not hidden.
 fn score(q_base: u32, k_base: u32) -> f32 {
   var dot = 0.0;
   for (var c = 0u; c < params.head_size; c++) {
     dot += f32(q[q_base + c]) * f32(k[k_base + c]);
   }
-  return dot * params.scale;
+  return dot;
 }
 
-// Score of a key, or its stand-in.
+// The same, or the stand-in for a hidden key's.
 fn masked_score(is_hidden: bool, q_base: u32, k_base: u32) -> f32 {
   if (is_hidden) {
     return MASKED;
