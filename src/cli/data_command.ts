@@ -9,6 +9,7 @@ import { captionVocabulary } from "../data/phantom/captions.ts";
 import { InputError } from "../errors.ts";
 import { CheckFailed, createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { createProgress } from "./progress.ts";
+import { precomputeCommand } from "./precompute.ts";
 
 /** `data phantom|check`. */
 export function dataCommand(): Command {
@@ -16,7 +17,8 @@ export function dataCommand(): Command {
     .description("make the synthetic data set, check a real one")
     .addHelpText("after", "\nExample:\n  $ attnscope data phantom --count 10000 --seed 1 --out phantom")
     .addCommand(phantomCommand())
-    .addCommand(checkCommand());
+    .addCommand(checkCommand())
+    .addCommand(precomputeCommand());
 }
 
 interface PhantomOptions {
