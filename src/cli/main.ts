@@ -21,6 +21,12 @@ export function createProgram(): Command {
   return program;
 }
 
+// A reader that has seen enough, such as head, closes the pipe: that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 createProgram()
   .parseAsync()
   .catch((error) => {
