@@ -22,7 +22,7 @@ interface AxisWeights {
  * @param window the part of the resized image that is wanted; 0 where it reaches beyond
  * @returns window.height * window.width values, computed in double
  */
-export function resizeBilinear(image: Float32Array, from: Sides, to: Sides, window: Window = { left: 0, top: 0, ...to }): Float32Array {
+export function resizeBilinear(image: ArrayLike<number>, from: Sides, to: Sides, window: Window = { left: 0, top: 0, ...to }): Float32Array {
   const columns = axisWeights(from.width, to.width, window.left, window.width);
   const rows = axisWeights(from.height, to.height, window.top, window.height);
   const narrowed = new Float64Array(from.height * window.width);
@@ -38,7 +38,7 @@ export function resizeBilinear(image: Float32Array, from: Sides, to: Sides, wind
   return resized;
 }
 
-function weigh(values: Float32Array | Float64Array, { first, weights }: AxisWeights, origin: number, stride: number): number {
+function weigh(values: ArrayLike<number>, { first, weights }: AxisWeights, origin: number, stride: number): number {
   let sum = 0;
   for (let k = 0; k < weights.length; k++) sum += weights[k] * values[origin + (first + k) * stride];
   return sum;

@@ -80,7 +80,7 @@ export class ParamsPages {
 }
 
 /** The binding of params: one slot, the rest of the page reached by the dynamic offset. */
-export function paramsBinding(slot: ParamsSlot): GPUBufferBinding {
+function paramsBinding(slot: ParamsSlot): GPUBufferBinding {
   return { buffer: slot.buffer, offset: 0, size: slotBytes };
 }
 

@@ -1,26 +1,11 @@
+import { resizeBilinear as resize } from "../data/resize.ts";
+
 /**
  * A square map scaled to another side, bilinear with half-pixel centres and repeated edges (OpenCV's INTER_LINEAR).
  * map [side * side] -> [size * size]
  */
 export function resizeBilinear(map: ArrayLike<number>, side: number, size: number): Float32Array {
-  const taps = Array.from({ length: size }, (_, n) => {
-    const centre = Math.min(Math.max(((n + 0.5) * side) / size - 0.5, 0), side - 1);
-    const low = Math.floor(centre);
-    return { low, high: Math.min(low + 1, side - 1), weight: centre - low };
-  });
-  const wide = new Float64Array(side * size);
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < size; x++) {
-      const { low, high, weight } = taps[x];
-      wide[y * size + x] = map[y * side + low] * (1 - weight) + map[y * side + high] * weight;
-    }
-  }
-  const resized = new Float32Array(size * size);
-  for (let y = 0; y < size; y++) {
-    const { low, high, weight } = taps[y];
-    for (let x = 0; x < size; x++) resized[y * size + x] = wide[low * size + x] * (1 - weight) + wide[high * size + x] * weight;
-  }
-  return resized;
+  return resize(map, { width: side, height: side }, { width: size, height: size });
 }
 
 /** A mask scaled to another side: bilinear, then rounded (a half becomes 0, as NumPy rounds it). [side * side] -> [size * size] */

@@ -1,5 +1,4 @@
 import { WeightsError } from "../errors.ts";
-import type { Float } from "../ops/check.ts";
 import { type Tensor, sizeOf } from "../tensor.ts";
 
 /**
@@ -114,11 +113,4 @@ export interface Model {
 /** Gives a model's weights back. */
 export function freeModel(model: Model): void {
   for (const parameter of model.parameters.values()) parameter.free();
-}
-
-/** Bytes of all weights on the device when stored as `dtype`. */
-export function weightBytes(model: Model, dtype: Float): number {
-  let elements = 0;
-  for (const parameter of model.parameters.values()) elements += parameter.size;
-  return elements * (dtype === "f16" ? 2 : 4);
 }
