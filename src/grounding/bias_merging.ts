@@ -66,12 +66,12 @@ export function mergeBiases(captured: CapturedBiases, options: Omit<MergeOptions
 
 /** The four means that every kind of merge starts from. */
 export function biasMeans({ comb, img, txt, side, combWeights }: CapturedBiases): BiasMeans {
-  return {
-    comb: upsampledMean(comb, { side, timestepWeights: combWeights }),
-    img: upsampledMean(img, { side }),
-    txt: upsampledMean(txt, { side }),
-    mult: biasProduct(img, txt, { side }),
-  };
+  return { comb: upsampledMean(comb, { side, timestepWeights: combWeights }), ...interactionMeans(img, txt, side) };
+}
+
+/** The means of the two biases and of their product: all but P_comb. */
+export function interactionMeans(img: readonly LayerMaps[], txt: readonly LayerMaps[], side: number): Omit<BiasMeans, "comb"> {
+  return { img: upsampledMean(img, { side }), txt: upsampledMean(txt, { side }), mult: biasProduct(img, txt, { side }) };
 }
 
 /** Merges the means: similar biases (s near 1) draw the map towards their product, others leave it at P_comb. */

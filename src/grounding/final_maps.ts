@@ -1,7 +1,7 @@
-import { type LayerMaps, biasProduct, minMaxNormalise, upsampledMean } from "../ops/grounding.ts";
+import { type LayerMaps, minMaxNormalise, upsampledMean } from "../ops/grounding.ts";
 import { sliceLast } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
-import { type MergedBiases, mergeMeans } from "./bias_merging.ts";
+import { type MergedBiases, interactionMeans, mergeMeans } from "./bias_merging.ts";
 import { type MapSink, tokenSets } from "./map_sink.ts";
 import { normalised } from "./maps.ts";
 import type { GroundSettings } from "./options.ts";
@@ -85,8 +85,7 @@ function merge(inputs: FinalInputs, comb: Tensor, kind: Exclude<GroundSettings["
   const { sink, bias, settings, side, targets } = inputs;
   const start = sink.perTimestep.get(tokenSets.start) as ReadonlyMap<string, Tensor>;
   const img = sink.layers.map(({ name, side: native }): LayerMaps => ({ maps: (start.get(name) as Tensor).reshape(targets.length, settings.steps, native * native), side: native }));
-  const means = { comb, img: upsampledMean(img, { side }), txt: upsampledMean(bias, { side }), mult: biasProduct(img, bias, { side }) };
-  return mergeMeans(means, { side, kind, reading: settings.reading });
+  return mergeMeans({ comb, ...interactionMeans(img, bias, side) }, { side, kind, reading: settings.reading });
 }
 
 function rowsOf(values: Float32Array, length: number): Float32Array[] {
