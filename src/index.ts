@@ -33,7 +33,7 @@ export { UNet2DConditionModel } from "./models/unet.ts";
 export { readUNetConfig, type UNetConfig } from "./models/unet_config.ts";
 export { type AttentionSink, type KeyValues, type TextContext } from "./models/transformer.ts";
 export { loadModel, type LoadOptions } from "./models/load.ts";
-export { loadLatentDiffusion, type LatentDiffusion, type LdmOptions } from "./models/ldm.ts";
+export { loadLatentDiffusion, loadLatentEncoders, type LatentDiffusion, type LatentEncoders, type LdmOptions } from "./models/ldm.ts";
 export { Schedule } from "./diffusion/schedule.ts";
 
 export * from "./grounding/bias_merging.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { testGpu } from "../shaders-test/harness.ts";
@@ -13,7 +13,7 @@ import { shippedModel } from "../src/cli/package.ts";
 import { readFilm } from "../src/data/decode_node.ts";
 import { prepareImage } from "../src/grounding/prepare_image.ts";
 import { loadModel } from "../src/models/load.ts";
-import { loadLatentDiffusion } from "../src/models/ldm.ts";
+import { loadLatentEncoders } from "../src/models/ldm.ts";
 import { freeModel } from "../src/models/parameters.ts";
 import { nodePlatform } from "../src/platform_node.ts";
 import { attributeTargets, maskedWords } from "../src/training/encoder_training.ts";
@@ -34,7 +34,10 @@ await writePhantomDataset(phantom, { seed: 5, size: 64, counts: { train: 6, vali
 const folder = join(phantom, "mimic-cxr-jpg");
 const samples: DataSample[] = [];
 for await (const sample of await openDataset(folder, { split: "train" })) samples.push(sample);
-const ldm = await loadLatentDiffusion(gpu, nodePlatform, nodePlatform.openFolder(shippedModel));
+// A folder whose U-Net is yet to be trained.
+const encodersFolder = temporaryFolder();
+for (const part of ["text_encoder", "tokenizer", "vae"]) symlinkSync(join(shippedModel, part), join(encodersFolder, part));
+const encoders = await loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(encodersFolder));
 
 test("precomputed latents and texts are what the model computes; what is done is kept; other data is refused", async () => {
   const out = temporaryFolder();
@@ -42,7 +45,7 @@ test("precomputed latents and texts are what the model computes; what is done is
   const given = [samples[0], samples[1], broken, { ...samples[3], caption: "left pleural effusion | cardiomegaly" }];
   const skipped: string[] = [];
   const options = { skipShare: 0.3, onSkip: (_: DataSample, fact: string) => void skipped.push(fact) };
-  await precompute(ldm, given, out, options);
+  await precompute(encoders, given, out, options);
   assert.match(skipped.join(), /missing.png: no such file/);
 
   const data = await openLatents(out);
@@ -51,9 +54,9 @@ test("precomputed latents and texts are what the model computes; what is done is
   const mean = new Float32Array(height * width * channels);
   const logvar = new Float32Array(mean.length);
   await data.readMoments(2, { mean, logvar });
-  const { sampleSize } = ldm.vae.config;
+  const { sampleSize } = encoders.vae.config;
   const image = prepareImage(await readFilm(samples[3].imagePath), sampleSize);
-  const moments = gpu.scope("test", () => ldm.vae.encode(gpu.tensor(image, [1, sampleSize, sampleSize, 3])));
+  const moments = gpu.scope("test", () => encoders.vae.encode(gpu.tensor(image, [1, sampleSize, sampleSize, 3])));
   const expected = await moments.read();
   const pick = (offset: number) => Float32Array.from({ length: mean.length }, (_, i) => expected[Math.floor(i / channels) * 2 * channels + offset + (i % channels)]);
   assert.deepEqual([mean, logvar], [pick(0), pick(channels)]);
@@ -61,17 +64,17 @@ test("precomputed latents and texts are what the model computes; what is done is
   const text = new Float32Array(data.textShape[0] * data.textShape[1]);
   for (const [index, words, masked] of [[1, "cardiomegaly", true], [undefined, "", false]] as const) {
     await data.readText(2, index, text);
-    const encoded = gpu.scope("test", () => ldm.textEncoder.encode(gpu, [ldm.tokenizer.encode(words)], { masked, dtype: "f32" }));
+    const encoded = gpu.scope("test", () => encoders.textEncoder.encode(gpu, [encoders.tokenizer.encode(words)], { masked, dtype: "f32" }));
     assert.deepEqual(text, await encoded.read());
   }
   await data.close();
 
   const times = () => readdirSync(out).filter((name) => name.endsWith("safetensors")).map((name) => statSync(join(out, name)).mtimeMs);
   const before = times();
-  assert.equal((await precompute(ldm, given, out, options)).samples.length, 3);
+  assert.equal((await precompute(encoders, given, out, options)).samples.length, 3);
   assert.deepEqual(times(), before);
-  await assert.rejects(precompute(ldm, samples, out), (error) => error instanceof InputError && /plan.json: is of another run: data is/.test(error.message));
-  await assert.rejects(precompute(ldm, [broken, samples[0]], temporaryFolder()), /1 of 2 samples cannot be read, more than the 0 allowed/);
+  await assert.rejects(precompute(encoders, samples, out), (error) => error instanceof InputError && /plan.json: is of another run: data is/.test(error.message));
+  await assert.rejects(precompute(encoders, [broken, samples[0]], temporaryFolder()), /1 of 2 samples cannot be read, more than the 0 allowed/);
 });
 
 test("latents that were not finished are refused with what to do", async () => {
@@ -85,7 +88,7 @@ test("words of a caption are told the attributes of their own finding, joints an
   for await (const record of readPhantomRecords(folder)) records.push(record);
   const data = phantomAttributes(records);
   for (const [i, { caption, segments, findings }] of records.entries()) {
-    const encoding = ldm.tokenizer.encode(caption);
+    const encoding = encoders.tokenizer.encode(caption);
     const targets = attributeTargets(encoding, data.read(i).segments);
     for (let at = 0; at < encoding.ids.length; at++) {
       const [start] = encoding.offsets[at] ?? [0, 0];
@@ -97,7 +100,7 @@ test("words of a caption are told the attributes of their own finding, joints an
 });
 
 test("masked words are the targets of their places, ends and padding are left alone", () => {
-  const encoding = ldm.tokenizer.encode("left pleural effusion");
+  const encoding = encoders.tokenizer.encode("left pleural effusion");
   const none = maskedWords(encoding, 4, () => false);
   assert.deepEqual([...none.ids], [...encoding.ids]);
   assert.ok(none.word.every((target) => target === IGNORED));

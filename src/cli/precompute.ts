@@ -3,7 +3,7 @@ import { openDataset } from "../data/layouts/open_node.ts";
 import type { DataSample, Split } from "../data/layouts/layout.ts";
 import { InputError } from "../errors.ts";
 import { openGpu } from "../gpu/open_node.ts";
-import { loadLatentDiffusion } from "../models/ldm.ts";
+import { loadLatentEncoders } from "../models/ldm.ts";
 import { nodePlatform } from "../platform_node.ts";
 import { precompute } from "../training/precompute_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
@@ -47,8 +47,8 @@ async function run(location: string, options: PrecomputeCommandOptions): Promise
   if (skipped > most) throw new InputError(location, `${skipped} rows cannot be read, more than --skip-share allows; attnscope data check lists them`);
   const gpu = await openGpu();
   try {
-    const ldm = await loadLatentDiffusion(gpu, nodePlatform, nodePlatform.openFolder(options.model), { signal });
-    const index = await precompute(ldm, samples, options.out, {
+    const encoders = await loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(options.model), { signal });
+    const index = await precompute(encoders, samples, options.out, {
       signal,
       skipShare: options.skipShare,
       onSkip: (sample, fact) => tell(`line ${sample.line}: ${fact}; left out`),

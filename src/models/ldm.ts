@@ -4,7 +4,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Float } from "../ops/check.ts";
 import type { Platform } from "../platform.ts";
 import { type Tokenizer, loadTokenizer } from "../text/tokenizer.ts";
-import { type FolderSource, readJson, readText } from "../weights/byte_source.ts";
+import { type FolderSource, parseJson, readText } from "../weights/byte_source.ts";
 import { findWeights, openCheckpoint } from "../weights/open_checkpoint.ts";
 import type { Config } from "../config.ts";
 import { loadModel } from "./load.ts";
@@ -25,75 +25,127 @@ export interface LdmOptions {
   signal?: AbortSignal;
 }
 
-/** A latent diffusion model: text encoder, U-Net, VAE, tokenizer and schedule of one folder in the diffusers layout. */
-export interface LatentDiffusion {
+/** What turns films into latents and phrases into embeddings: text encoder, tokenizer and VAE of one folder. */
+export interface LatentEncoders {
   readonly gpu: Gpu;
   readonly name: string;
-  readonly unet: UNet2DConditionModel;
   readonly vae: AutoencoderKL;
   readonly textEncoder: TextEncoderModel;
   readonly tokenizer: Tokenizer;
-  readonly schedule: Schedule;
-  /** Type of the U-Net's activations; the text encoder and the VAE run in f32 (the VAE's activations overflow f16). */
-  readonly dtype: Float;
   /** SHA-256 over the configs and all weights, in the order in which the models declare them. */
   readonly sha256: string;
   free(): void;
+}
+
+/** A latent diffusion model: text encoder, U-Net, VAE, tokenizer and schedule of one folder in the diffusers layout. */
+export interface LatentDiffusion extends LatentEncoders {
+  readonly unet: UNet2DConditionModel;
+  readonly schedule: Schedule;
+  /** Type of the U-Net's activations; the text encoder and the VAE run in f32 (the VAE's activations overflow f16). */
+  readonly dtype: Float;
 }
 
 /** Loads a model folder onto the device. Throws InputError or WeightsError naming the file and what is wrong with it. */
 export async function loadLatentDiffusion(gpu: Gpu, platform: Platform, folder: FolderSource, options: LdmOptions = {}): Promise<LatentDiffusion> {
   const dtype = options.dtype ?? "f32";
   if (dtype === "f16" && !gpu.has("shader-f16")) throw new InputError("--dtype", "f16 needs the device feature shader-f16, which this device does not have; use f32");
-  const hasher = platform.createHasher();
-  const config = async (path: string): Promise<[string, Config]> => {
-    const text = await readText(folder, path);
-    hasher.update(new TextEncoder().encode(text));
-    return [`${folder.name}/${path}`, (await readJson(folder, path)) as Config];
-  };
+  const parts = createPartLoader(gpu, platform, folder, options);
   const unetFolder = options.ema ? "unet_ema" : "unet";
-  const unet = new UNet2DConditionModel(readUNetConfig(...(await config(`${unetFolder}/config.json`))));
-  const vae = new AutoencoderKL(readVaeConfig(...(await config("vae/config.json"))));
-  const textEncoder = createTextEncoder(...(await config("text_encoder/config.json")));
-  const schedule = new Schedule(...(await config("scheduler/scheduler_config.json")));
-  const tokenizer = await loadTokenizer(async (name) => ((await folder.has(`tokenizer/${name}`)) ? readText(folder, `tokenizer/${name}`) : undefined), { where: `${folder.name}/tokenizer` });
-  checkFit(folder.name, unet, vae, textEncoder, tokenizer);
+  const unet = new UNet2DConditionModel(readUNetConfig(...(await parts.config(`${unetFolder}/config.json`))));
+  const encoders = await readEncoders(parts, folder);
+  const schedule = new Schedule(...(await parts.config("scheduler/scheduler_config.json")));
+  checkUNetFits(folder.name, unet, encoders);
+  await parts.load([...encoderParts(encoders), { name: unetFolder, model: unet, dtype: dtype === "f16" ? "f16" : "auto" }]);
+  return { gpu, name: folder.name, ...encoders, unet, schedule, dtype, sha256: parts.sha256(), free: parts.free };
+}
 
-  const models: Model[] = [];
-  const load = async (part: string, model: Model, dtype: Float | "auto", prefixes?: readonly string[]) => {
-    const checkpoint = await openCheckpoint(folder, await findWeights(folder, part));
+/**
+ * Loads the text encoder and the VAE of a model folder, which needs no U-Net yet.
+ * Throws InputError or WeightsError naming the file and what is wrong with it.
+ */
+export async function loadLatentEncoders(gpu: Gpu, platform: Platform, folder: FolderSource, options: Pick<LdmOptions, "onProgress" | "signal"> = {}): Promise<LatentEncoders> {
+  const parts = createPartLoader(gpu, platform, folder, options);
+  const encoders = await readEncoders(parts, folder);
+  await parts.load(encoderParts(encoders));
+  return { gpu, name: folder.name, ...encoders, sha256: parts.sha256(), free: parts.free };
+}
+
+/** A model of a folder whose weights are to be loaded. */
+interface Part {
+  /** Its directory. */
+  name: string;
+  model: Model;
+  dtype: Float | "auto";
+  prefixes?: readonly string[];
+}
+
+/** Reads the parts of a model folder, and hashes what it reads. */
+interface PartLoader {
+  config(path: string): Promise<[file: string, config: Config]>;
+  /** Loads all of them, or none where one fails. */
+  load(parts: readonly Part[]): Promise<void>;
+  sha256(): string;
+  free(): void;
+}
+
+function createPartLoader(gpu: Gpu, platform: Platform, folder: FolderSource, { signal, onProgress }: LdmOptions): PartLoader {
+  const hasher = platform.createHasher();
+  const loaded: Model[] = [];
+  const free = () => loaded.forEach(freeModel);
+  const loadOne = async ({ name, model, dtype, prefixes }: Part) => {
+    const checkpoint = await openCheckpoint(folder, await findWeights(folder, name));
     try {
       await loadModel(gpu, model, checkpoint, {
-        prefixes,
-        dtype,
-        signal: options.signal,
+        prefixes, dtype, signal,
         onBytes: (bytes) => hasher.update(bytes),
-        onProgress: (bytes, total) => options.onProgress?.(part, bytes, total),
+        onProgress: (bytes, total) => onProgress?.(name, bytes, total),
       });
-      models.push(model);
+      loaded.push(model);
     } finally {
       await checkpoint.close();
     }
   };
-  try {
-    await load("text_encoder", textEncoder.model, "auto", textEncoder.prefixes);
-    await load("vae", vae, "auto");
-    await load(unetFolder, unet, dtype === "f16" ? "f16" : "auto");
-  } catch (error) {
-    for (const model of models) freeModel(model);
-    throw error;
-  }
   return {
-    gpu, name: folder.name, unet, vae, textEncoder, tokenizer, schedule, dtype,
-    sha256: hasher.hex(),
-    free: () => models.forEach(freeModel),
+    async config(path) {
+      const text = await readText(folder, path);
+      hasher.update(new TextEncoder().encode(text));
+      const file = `${folder.name}/${path}`;
+      return [file, parseJson(file, text) as Config];
+    },
+    async load(parts) {
+      try {
+        for (const part of parts) await loadOne(part);
+      } catch (error) {
+        free();
+        throw error;
+      }
+    },
+    sha256: () => hasher.hex(),
+    free,
   };
 }
 
-/** The parts of a folder must fit one another. */
-function checkFit(name: string, unet: UNet2DConditionModel, vae: AutoencoderKL, text: TextEncoderModel, tokenizer: Tokenizer): void {
+type Encoders = Pick<LatentEncoders, "vae" | "textEncoder" | "tokenizer">;
+
+/** VAE and text encoder as their configs describe them, without weights. */
+async function readEncoders(parts: PartLoader, folder: FolderSource): Promise<Encoders> {
+  const vae = new AutoencoderKL(readVaeConfig(...(await parts.config("vae/config.json"))));
+  const textEncoder = createTextEncoder(...(await parts.config("text_encoder/config.json")));
+  const tokenizer = await loadTokenizer(async (name) => ((await folder.has(`tokenizer/${name}`)) ? readText(folder, `tokenizer/${name}`) : undefined), { where: `${folder.name}/tokenizer` });
+  if (tokenizer.length > textEncoder.positions) throw new InputError(folder.name, `the tokenizer gives ${tokenizer.length} positions, the text encoder has ${textEncoder.positions}`);
+  return { vae, textEncoder, tokenizer };
+}
+
+function encoderParts({ vae, textEncoder }: Encoders): Part[] {
+  return [
+    { name: "text_encoder", model: textEncoder.model, dtype: "auto", prefixes: textEncoder.prefixes },
+    { name: "vae", model: vae, dtype: "auto" },
+  ];
+}
+
+/** The U-Net of a folder must fit its encoders. */
+function checkUNetFits(name: string, unet: UNet2DConditionModel, { vae, textEncoder }: Encoders): void {
   const contextWidth = unet.config.levels[0].contextWidth;
-  if (contextWidth !== text.width) throw new InputError(name, `the U-Net reads text of ${contextWidth} channels, the text encoder gives ${text.width}`);
+  if (contextWidth !== textEncoder.width) throw new InputError(name, `the U-Net reads text of ${contextWidth} channels, the text encoder gives ${textEncoder.width}`);
   if (unet.config.inChannels !== vae.config.latentChannels) throw new InputError(name, `the U-Net reads ${unet.config.inChannels} channels, the VAE's latent has ${vae.config.latentChannels}`);
-  if (tokenizer.length > text.positions) throw new InputError(name, `the tokenizer gives ${tokenizer.length} positions, the text encoder has ${text.positions}`);
 }

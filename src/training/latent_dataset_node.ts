@@ -16,7 +16,7 @@ export interface StoredSample {
 
 /** What the folder of a precomputed data set holds. Row 0 of the texts is the empty one. */
 export interface LatentIndex {
-  /** SHA-256 of the model that computed it. */
+  /** SHA-256 of the text encoder and VAE that computed it. */
   readonly model: string;
   /** SHA-256 of what the data set held. */
   readonly data: string;

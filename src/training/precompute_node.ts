@@ -5,7 +5,7 @@ import type { DataSample } from "../data/layouts/layout.ts";
 import { readFilm } from "../data/decode_node.ts";
 import { InputError } from "../errors.ts";
 import { prepareImage } from "../grounding/prepare_image.ts";
-import type { LatentDiffusion } from "../models/ldm.ts";
+import type { LatentEncoders } from "../models/ldm.ts";
 import { alternatives } from "../text/captions.ts";
 import { sliceLast } from "../ops/pointwise.ts";
 import { type Tensor, sizeOf } from "../tensor.ts";
@@ -40,27 +40,27 @@ const TEXT_BATCH = 32;
  * alternative of every caption, in files of 512. Files that an earlier call finished are kept.
  * Throws InputError when more than `skipShare` of the samples cannot be read, or the folder is of another model.
  */
-export async function precompute(ldm: LatentDiffusion, samples: readonly DataSample[], out: string, options: PrecomputeOptions = {}): Promise<LatentIndex> {
+export async function precompute(encoders: LatentEncoders, samples: readonly DataSample[], out: string, options: PrecomputeOptions = {}): Promise<LatentIndex> {
   const captions = samples.map(({ caption }) => alternatives(caption));
   // The empty text comes first.
   const texts = [...new Set(["", ...captions.flat()])];
   const rows = new Map(texts.map((text, row) => [text, row]));
-  const { sampleSize, latentChannels } = ldm.vae.config;
-  const side = sampleSize / ldm.vae.factor;
-  const shape = { latentShape: [side, side, latentChannels], textShape: [ldm.tokenizer.length, ldm.textEncoder.width] } as const;
-  const plan = { model: ldm.sha256, data: fingerprint(samples), shard: SHARD, ...shape };
+  const { sampleSize, latentChannels } = encoders.vae.config;
+  const side = sampleSize / encoders.vae.factor;
+  const shape = { latentShape: [side, side, latentChannels], textShape: [encoders.tokenizer.length, encoders.textEncoder.width] } as const;
+  const plan = { model: encoders.sha256, data: fingerprint(samples), shard: SHARD, ...shape };
   await agreeOnPlan(out, plan);
 
   const skipped = new Set<number>();
   for (let start = 0; start < samples.length; start += SHARD) {
-    const failed = await encodeFilms(ldm, samples.slice(start, start + SHARD), join(out, latentsFile(start / SHARD)), options);
+    const failed = await encodeFilms(encoders, samples.slice(start, start + SHARD), join(out, latentsFile(start / SHARD)), options);
     for (const i of failed) skipped.add(start + i);
     const most = Math.floor((options.skipShare ?? 0.01) * samples.length);
     if (skipped.size > most) throw new InputError(out, `${skipped.size} of ${samples.length} samples cannot be read, more than the ${most} allowed; attnscope data check lists what is wrong`);
     options.onProgress?.("films", Math.min(start + SHARD, samples.length), samples.length);
   }
   for (let start = 0; start < texts.length; start += SHARD) {
-    await encodeTexts(ldm, texts.slice(start, start + SHARD), join(out, textsFile(start / SHARD)), options.signal);
+    await encodeTexts(encoders, texts.slice(start, start + SHARD), join(out, textsFile(start / SHARD)), options.signal);
     options.onProgress?.("texts", Math.min(start + SHARD, texts.length), texts.length);
   }
 
@@ -85,7 +85,7 @@ function fingerprint(samples: readonly DataSample[]): string {
 }
 
 /** Encodes the films of a file of latents; gives the places of those that cannot be read, whose rows stay zero. */
-async function encodeFilms({ gpu, vae }: LatentDiffusion, samples: readonly DataSample[], path: string, { signal, onSkip }: PrecomputeOptions): Promise<number[]> {
+async function encodeFilms({ gpu, vae }: LatentEncoders, samples: readonly DataSample[], path: string, { signal, onSkip }: PrecomputeOptions): Promise<number[]> {
   if (await exists(path)) return failedIn(path);
   const { sampleSize, latentChannels } = vae.config;
   const shape = [samples.length, sampleSize / vae.factor, sampleSize / vae.factor, latentChannels];
@@ -123,9 +123,9 @@ async function failedIn(path: string): Promise<number[]> {
   return parseJson(path, file.metadata.failed ?? "[]") as number[];
 }
 
-async function encodeTexts(ldm: LatentDiffusion, texts: readonly string[], path: string, signal?: AbortSignal): Promise<void> {
+async function encodeTexts(encoders: LatentEncoders, texts: readonly string[], path: string, signal?: AbortSignal): Promise<void> {
   if (await exists(path)) return;
-  const { gpu, tokenizer, textEncoder } = ldm;
+  const { gpu, tokenizer, textEncoder } = encoders;
   const itemSize = tokenizer.length * textEncoder.width;
   const embeddings = new Float32Array(texts.length * itemSize);
   for (let start = 0; start < texts.length; ) {
