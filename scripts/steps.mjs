@@ -1,5 +1,5 @@
 // @ts-check
-/** The steps behind `npm start` and `npm test`. Each is skipped where its outcome is there. */
+/** The steps behind `npm start`, `npm test` and `npm run train:phantom`. Each is skipped where its outcome is there. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { ensureAdapter } from "./adapter/ensure.mjs";
 import { withAdapter } from "./adapter/memory.mjs";
 import { endWith, handOver, npmCommand, runStep, say, Stop } from "./process.mjs";
 import { fingerprint, packagesMatch, readJson, writeWhole } from "./stamps.mjs";
+import { trainPhantom } from "./train_phantom.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const MINUTE = 60_000;
@@ -26,6 +27,7 @@ const programs = {
     return runTests("fast", env);
   },
   "test:full": (env) => runTests("full", env),
+  "train:phantom": (env, args) => trainPhantom(root, env, args),
 };
 
 /**
