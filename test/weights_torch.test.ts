@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { WeightsError } from "../src/errors.ts";
 import { memorySource, type ByteSource } from "../src/weights/byte_source.ts";
 import { openFolder } from "../src/weights/byte_source_node.ts";
+import type { Checkpoint } from "../src/weights/checkpoint.ts";
 import { openCheckpoint, openCheckpointSource } from "../src/weights/open_checkpoint.ts";
 import { needsShared, sharedPath } from "./shared.ts";
 import { floats, openBytes, pickle, readAll, torchLegacy, torchZip, zipFile } from "./weights_files.ts";
 
 const checkpoints = needsShared("goldens/checkpoints");
 
-async function openGolden(file: string) {
-  return openCheckpoint(openFolder(sharedPath("goldens/checkpoints")!), file);
+/** Opens a golden, which is closed after the tests. */
+async function openGolden(file: string, folder = "goldens/checkpoints"): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(openFolder(sharedPath(folder)!), file);
+  after(() => checkpoint.close());
+  return checkpoint;
 }
 
 for (const [file, format, stateDict, prefix] of [
@@ -26,7 +30,6 @@ for (const [file, format, stateDict, prefix] of [
     const [actual, expected] = [await readAll(checkpoint), await readAll(await openGolden("expected.safetensors"))];
     assert.deepEqual([...actual.keys()].sort(), [...expected.keys()].map((name) => prefix + name).sort());
     for (const [name, tensor] of expected) assert.deepEqual(actual.get(prefix + name), tensor, name);
-    await checkpoint.close();
   });
 }
 
@@ -52,11 +55,10 @@ for (const [file, message] of [["truncated.bin", /truncated or malformed/], ["no
 }
 
 test("an encoder of the usual kind opens from its PyTorch file", needsShared("goldens/tiny_ldm"), async () => {
-  const checkpoint = await openCheckpoint(openFolder(sharedPath("goldens/tiny_ldm")!), "text_encoder/pytorch_model.bin");
+  const checkpoint = await openGolden("text_encoder/pytorch_model.bin", "goldens/tiny_ldm");
   assert.ok(checkpoint.tensors.has("bert.embeddings.word_embeddings.weight"));
   const bytes = [...(await readAll(checkpoint)).values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
   assert.ok(bytes > 250_000);
-  await checkpoint.close();
 });
 
 const weight = pickle.tensor(pickle.storage("FloatStorage", "0", 4), 0, [2, 2], [2, 1]);
