@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, basename } from "node:path";
 import { type HostTensor, readTensorFile } from "../src/verify/golden_file.ts";
+import { relativePart } from "../src/verify/parts.ts";
 import { openFolder } from "../src/weights/byte_source_node.ts";
 import { sharedPath } from "./shared.ts";
 
@@ -14,15 +15,7 @@ export async function readGolden(relative: string): Promise<{ tensors: ReadonlyM
   return readTensorFile(openFolder(dirname(path)), basename(path));
 }
 
-/** Largest difference, relative to the golden's largest magnitude. */
+/** Largest difference, relative to the golden's largest magnitude; infinite where a value is not finite. */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  assert.equal(actual.length, expected.length);
-  let error = 0;
-  let largest = 0;
-  for (let i = 0; i < expected.length; i++) {
-    error = Math.max(error, Math.abs(actual[i] - expected[i]));
-    largest = Math.max(largest, Math.abs(expected[i]));
-    assert.ok(Number.isFinite(actual[i]), `value ${i} is ${actual[i]}`);
-  }
-  return error / largest;
+  return relativePart("values", actual, expected).error;
 }

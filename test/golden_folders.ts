@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { openGoldens } from "../src/cli/verify.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import { passes } from "../src/verify/parts.ts";
 import { type GoldenResult, verifyGoldens } from "../src/verify/verify.ts";
 import { sharedPath } from "./shared.ts";
 
@@ -31,6 +32,11 @@ export function changeValue(path: string, tensor: string, index: number, change:
 /** Changes a JSON file. */
 export function changeJson<T>(path: string, change: (value: T) => unknown): void {
   writeFileSync(path, JSON.stringify(change(JSON.parse(readFileSync(path, "utf8")) as T)));
+}
+
+/** Names of the parts that are out of their bounds. */
+export function outOfBounds({ parts }: GoldenResult): string[] {
+  return parts.filter((part) => !passes(part)).map(({ name }) => name);
 }
 
 /** The results of all goldens of a folder, or of those named. */

@@ -2,65 +2,57 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { testGpu } from "../shaders-test/harness.ts";
+import { openGoldens } from "../src/cli/verify.ts";
 import { WeightsError } from "../src/errors.ts";
 import { loadModel } from "../src/models/load.ts";
 import { freeModel } from "../src/models/parameters.ts";
-import { UNet2DConditionModel } from "../src/models/unet.ts";
-import { readUNetConfig } from "../src/models/unet_config.ts";
+import type { UNet2DConditionModel } from "../src/models/unet.ts";
 import { parameterOutputs } from "../src/training/checkpoint.ts";
 import { initialWeights } from "../src/training/initial_weights.ts";
 import { LORA_FILE, LORA_PREFIX, attachLora, attachLoraOf, loraInitialValues, loraPrefixes } from "../src/training/lora.ts";
-import { runUNet } from "../src/verify/unet.ts";
+import { readGoldenFile } from "../src/verify/golden_file.ts";
+import { inputsOf, runUNet, withMicroUNet } from "../src/verify/unet.ts";
 import { writeSafetensorsFile } from "../src/weights/atomic_file_node.ts";
-import { readJson } from "../src/weights/byte_source.ts";
 import { openFolder } from "../src/weights/byte_source_node.ts";
 import { type Checkpoint, type TensorSource, readTensor } from "../src/weights/checkpoint.ts";
-import { findWeights, openCheckpoint } from "../src/weights/open_checkpoint.ts";
+import { openCheckpoint } from "../src/weights/open_checkpoint.ts";
 import { temporaryFolder } from "./cli_process.ts";
-import { readGolden, relativeError } from "./golden.ts";
+import { relativeError } from "./golden.ts";
 import { needsShared, sharedPath } from "./shared.ts";
 
 const gpu = await testGpu();
-const needsGoldens = needsShared("goldens/micro_lora");
 
-async function microUNet(): Promise<UNet2DConditionModel> {
-  const folder = openFolder(sharedPath("goldens/micro_unet") as string);
-  const unet = new UNet2DConditionModel(readUNetConfig("config.json", (await readJson(folder, "config.json")) as Record<string, unknown>));
-  const checkpoint = await openCheckpoint(folder, await findWeights(folder, ""));
-  await loadModel(gpu, unet, checkpoint);
-  await checkpoint.close();
-  return unet;
+/** A test with micro_unet. */
+function loraTest(name: string, run: (unet: UNet2DConditionModel) => Promise<void>): void {
+  void test(name, needsShared("goldens/micro_lora"), async () => withMicroUNet(await openGoldens(gpu, sharedPath("goldens") as string), run));
 }
 
 const openLora = (folder: string) => openCheckpoint(openFolder(folder), LORA_FILE);
 const goldenLora = () => openLora(sharedPath("goldens/micro_lora") as string);
 
+const golden = async () => readGoldenFile((await openGoldens(gpu, sharedPath("goldens") as string)).folder, "lora.safetensors");
+
 /** The model's output on the golden's inputs. */
 async function outputOf(unet: UNet2DConditionModel): Promise<Float32Array> {
-  const { tensors } = await readGolden("goldens/lora.safetensors");
-  const input = (name: string) => tensors.get(`in.${name}`)!;
-  const { output } = await runUNet(gpu, unet, { sample: input("sample"), timesteps: input("timestep"), text: input("encoder_hidden_states") });
+  const { output } = await runUNet(gpu, unet, inputsOf(await golden()));
   return output.data;
 }
 
-test("a LoRA file changes the U-Net's output as peft does, and detached no longer", needsGoldens, async () => {
-  const unet = await microUNet();
+loraTest("a LoRA file changes the U-Net's output as peft does, and detached no longer", async (unet) => {
   const plain = await outputOf(unet);
   const file = await goldenLora();
   const lora = await attachLoraOf(unet, file);
   await loadModel(gpu, lora, file, { prefixes: loraPrefixes });
-  const expected = (await readGolden("goldens/lora.safetensors")).tensors.get("out.sample")!.data;
+  const expected = (await golden()).tensor("out.sample").data;
   assert.ok(relativeError(await outputOf(unet), expected) < 1e-4);
   assert.ok(relativeError(plain, expected) > 1e-3);
   lora.detach();
   assert.deepEqual(await outputOf(unet), plain);
   freeModel(lora);
-  freeModel(unet);
   await file.close();
 });
 
-test("a LoRA is saved under the keys and with the values that it was loaded with; an alpha of its own is kept", needsGoldens, async () => {
-  const unet = await microUNet();
+loraTest("a LoRA is saved under the keys and with the values that it was loaded with; an alpha of its own is kept", async (unet) => {
   const file = await goldenLora();
   const lora = await attachLoraOf(unet, file);
   await loadModel(gpu, lora, file, { prefixes: loraPrefixes });
@@ -79,29 +71,26 @@ test("a LoRA is saved under the keys and with the values that it was loaded with
   const second = temporaryFolder();
   await writeSafetensorsFile(join(second, LORA_FILE), [...parameterOutputs(other.parameters, LORA_PREFIX), ...other.alphas]);
   other.detach();
-  const third = await attachLoraOf(unet, await openLora(second));
+  const secondFile = await openLora(second);
+  const third = await attachLoraOf(unet, secondFile);
   assert.deepEqual([...unet.parameters.values()].flatMap(({ lowRank }) => lowRank?.factor ?? []), Array(other.alphas.length).fill(2));
   third.detach();
-  for (const model of [lora, other, unet]) freeModel(model);
-  for (const checkpoint of [file, again]) await checkpoint.close();
+  for (const model of [lora, other]) freeModel(model);
+  for (const checkpoint of [file, again, secondFile]) await checkpoint.close();
 });
 
-test("fresh factors change nothing", needsGoldens, async () => {
-  const unet = await microUNet();
+loraTest("fresh factors change nothing", async (unet) => {
   const plain = await outputOf(unet);
   const lora = attachLora(unet, { rank: 4, alpha: 4 });
   await loadModel(gpu, lora, initialWeights(lora.parameters, 1, (parameter) => loraInitialValues(parameter)), { dtype: "f32" });
   assert.deepEqual(await outputOf(unet), plain);
   freeModel(lora);
-  freeModel(unet);
 });
 
-test("factors of other layers and files without factors are refused by name", needsGoldens, async () => {
-  const unet = await microUNet();
+loraTest("factors of other layers and files without factors are refused by name", async (unet) => {
   const source = (keys: string[]): TensorSource => ({ name: "x.safetensors", tensors: new Map(keys.map((name) => [name, { name, dtype: "F32" as const, shape: [4, 16], byteLength: 256 }])), read: () => assert.fail() });
   const refused = (keys: string[], message: RegExp) => assert.rejects(attachLoraOf(unet, source(keys)), (error) => error instanceof WeightsError && message.test(error.message));
   await refused(["unet.conv_in.lora.down.weight"], /holds unet.conv_in.lora.down.weight, which is no factor/);
   await refused(["text_encoder.x.lora_A.weight"], /no factor/);
   await refused([], /holds no LoRA factors/);
-  freeModel(unet);
 });

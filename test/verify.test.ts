@@ -6,7 +6,7 @@ import { testGpu } from "../shaders-test/harness.ts";
 import { InputError } from "../src/errors.ts";
 import { passes } from "../src/verify/parts.ts";
 import type { GoldenResult } from "../src/verify/verify.ts";
-import { changeJson, changeValue, copyGoldens, verifyFolder } from "./golden_folders.ts";
+import { changeJson, changeValue, copyGoldens, outOfBounds, verifyFolder } from "./golden_folders.ts";
 import { needsShared, sharedPath } from "./shared.ts";
 
 const gpu = await testGpu();
@@ -18,8 +18,6 @@ async function verifyOne(folder: string, name: string): Promise<GoldenResult> {
   const [result] = await verify(folder, [name]);
   return result;
 }
-
-const outOfBounds = ({ parts }: GoldenResult) => parts.filter((part) => !passes(part)).map(({ name }) => name);
 
 describe("the goldens", goldens, () => {
   const names = ["tokenizer_wordpiece", "tokenizer_clip", "checkpoints", "image", "ddim", "maps", "bert", "clip", "vae", "micro_unet", "phantom", "unet_forward"];
@@ -125,12 +123,12 @@ describe("what cannot be run has a reason", goldens, () => {
   });
 
   test("a golden that is named and absent, and one of later versions", async () => {
-    const folder = copyGoldens(["train.safetensors"]);
+    const folder = copyGoldens(["quality.safetensors"]);
     writeFileSync(join(folder, "new.safetensors"), "");
     const [absent] = await verify(folder, ["ground"]);
     assert.match(absent.reason as string, /has no ground\.safetensors/);
     const listed = await verify(folder);
-    assert.deepEqual(listed.map(({ name, ok }) => [name, ok]), [["train", false], ["new", false]]);
+    assert.deepEqual(listed.map(({ name, ok }) => [name, ok]), [["quality", false], ["new", false]]);
     assert.ok(listed.every(({ reason }) => reason?.includes("not implemented in this version")));
   });
 

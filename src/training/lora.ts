@@ -97,6 +97,11 @@ function currentLoraName(key: string): string {
   return key.replace(/\.lora_A(\.\w+)?\.weight$/, ".lora.down.weight").replace(/\.lora_B(\.\w+)?\.weight$/, ".lora.up.weight");
 }
 
+/** diffusers' name of a factor as peft's, with its default adapter. */
+export function peftName(name: string): string {
+  return name.replace("lora.down", "lora_A.default").replace("lora.up", "lora_B.default");
+}
+
 function withoutPrefix(key: string): string {
   const prefix = loraPrefixes.find((candidate) => key.startsWith(candidate)) as string;
   return key.slice(prefix.length);

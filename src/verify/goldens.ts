@@ -3,6 +3,7 @@ import { checkpointsGolden } from "./checkpoints.ts";
 import type { Golden } from "./context.ts";
 import { ddimGolden } from "./ddim.ts";
 import { fullGoldens } from "./full.ts";
+import { loraGolden, unetBackwardGolden } from "./gradients.ts";
 import { groundGolden } from "./ground.ts";
 import { groundHalfGolden } from "./ground_f16.ts";
 import { imageGolden } from "./image.ts";
@@ -10,6 +11,7 @@ import { mapsGolden } from "./maps.ts";
 import { phantomGolden } from "./phantom.ts";
 import { bertGolden, clipGolden } from "./text_encoders.ts";
 import { tokenizerGoldens } from "./tokenizers.ts";
+import { trainGolden } from "./train.ts";
 import { microUNetGolden, unetForwardGolden, unetForwardHalfGolden } from "./unet.ts";
 import { vaeGolden } from "./vae.ts";
 
@@ -24,13 +26,13 @@ export const allGoldens: readonly Golden[] = [
   clipGolden,
   vaeGolden,
   microUNetGolden,
+  unetBackwardGolden,
+  loraGolden,
+  trainGolden,
   phantomGolden,
   unetForwardGolden,
   groundGolden,
   ...fullGoldens,
-  notImplemented("unet_backward", "gradients of a U-Net"),
-  notImplemented("lora", "LoRA"),
-  notImplemented("train", "training"),
   notImplemented("quality", "image quality"),
   notImplemented("biovil_image", "BioViL's image encoder"),
   notImplemented("fid_inception", "InceptionV3"),

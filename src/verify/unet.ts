@@ -6,7 +6,7 @@ import type { Float } from "../ops/check.ts";
 import { cast, scale, toChannelsFirst } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
 import { halfPrecisionBound, outputBound, probabilityBound } from "./bounds.ts";
-import { type Golden, onDevice, upload, uploadImages, withModel } from "./context.ts";
+import { type Golden, type VerifyContext, onDevice, upload, uploadImages, withModel } from "./context.ts";
 import { type GoldenFile, type HostTensor, readGoldenFile } from "./golden_file.ts";
 import { type Part, absolutePart, decorrelationPart, relativePart } from "./parts.ts";
 
@@ -66,9 +66,23 @@ export function probabilityParts(golden: GoldenFile, prefix: string, probabiliti
   });
 }
 
-const buildUNet = (...config: Parameters<typeof readUNetConfig>) => new UNet2DConditionModel(readUNetConfig(...config));
+/** A U-Net of a configuration, without weights. */
+export function buildUNet(...config: Parameters<typeof readUNetConfig>): UNet2DConditionModel {
+  return new UNet2DConditionModel(readUNetConfig(...config));
+}
 
-const inputsOf = (golden: GoldenFile): UNetInputs => ({ sample: golden.tensor("in.sample"), timesteps: golden.tensor("in.timestep"), text: golden.tensor("in.encoder_hidden_states") });
+/** The inputs of a golden's forward pass. */
+export function inputsOf(golden: GoldenFile): UNetInputs {
+  return { sample: golden.tensor("in.sample"), timesteps: golden.tensor("in.timestep"), text: golden.tensor("in.encoder_hidden_states") };
+}
+
+/** Folder of micro_unet, of SD 2's kind, beside the goldens. */
+export const microFolder = "micro_unet";
+
+/** Loads micro_unet in f32, and frees it when `use` is done. */
+export function withMicroUNet<R>(context: VerifyContext, use: (unet: UNet2DConditionModel) => Promise<R>): Promise<R> {
+  return withModel(context, microFolder, buildUNet, () => ({ dtype: "f32" }), use);
+}
 
 function unetGolden(name: string, file: string, folder: string): Golden {
   return {
@@ -85,7 +99,7 @@ function unetGolden(name: string, file: string, folder: string): Golden {
 /** tiny_ldm's U-Net, of SD 1.x's kind: output and probabilities. */
 export const unetForwardGolden = unetGolden("unet_forward", "unet_forward.safetensors", "tiny_ldm/unet");
 /** micro_unet, of SD 2's kind: the forward pass of what gradients are given for. */
-export const microUNetGolden = unetGolden("micro_unet", "unet_backward.safetensors", "micro_unet");
+export const microUNetGolden = unetGolden("micro_unet", "unet_backward.safetensors", microFolder);
 
 /** tiny_ldm's U-Net in f16: the largest errors are told, the probabilities of every layer must correlate. */
 export const unetForwardHalfGolden: Golden = {
