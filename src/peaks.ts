@@ -1,4 +1,4 @@
-import { copy } from "./generated/kernels.ts";
+import { copy, fmaChain } from "./generated/kernels.ts";
 import type { Gpu } from "./gpu/gpu.ts";
 import { zeros } from "./ops/fill.ts";
 import { elementGrid } from "./ops/grid.ts";
@@ -8,15 +8,17 @@ import { matmul } from "./ops/matmul.ts";
 export interface Peaks {
   /** Gigabytes a second, read and written together, of a copy of 64 MiB. */
   copyGBps: number;
+  /** GFLOP/s of f32 multiplications and additions in registers. */
+  fmaGflops: number;
   /** GFLOP/s of the default matmul kernel on square f32 matrices. */
   matmulGflops: number;
 }
 
 const copyFloats = 2 ** 24;
 
-/** Measures a device's copy and matmul rates: the best of several rounds each. Takes about a second. */
+/** Measures a device's copy, arithmetic and matmul rates: the best of several rounds each. Takes about a second. */
 export async function measurePeaks(gpu: Gpu): Promise<Peaks> {
-  return { copyGBps: await measureCopy(gpu), matmulGflops: await measureMatmul(gpu) };
+  return { copyGBps: await measureCopy(gpu), fmaGflops: await measureFma(gpu), matmulGflops: await measureMatmul(gpu) };
 }
 
 async function measureCopy(gpu: Gpu): Promise<number> {
@@ -29,6 +31,19 @@ async function measureCopy(gpu: Gpu): Promise<number> {
   x.free();
   y.free();
   return (rate * bytes) / 1e9;
+}
+
+/** Floating-point operations of an element in one round of kernels/pointwise/fma_chain.wgsl. */
+const fmaRoundFlops = 2 * 12 * 8;
+
+async function measureFma(gpu: Gpu): Promise<number> {
+  const [count, rounds] = gpu.adapter.software ? [2 ** 13, 64] : [2 ** 20, 256];
+  const x = zeros(gpu, [count]);
+  const y = zeros(gpu, [count]);
+  const rate = await runsPerSecond(gpu, "fma", () => gpu.run(fmaChain, { bindings: { x, y }, params: { count, rounds }, prelude: {}, grid: Math.ceil(count / 64) }));
+  x.free();
+  y.free();
+  return (rate * count * rounds * fmaRoundFlops) / 1e9;
 }
 
 async function measureMatmul(gpu: Gpu): Promise<number> {

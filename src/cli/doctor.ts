@@ -128,6 +128,7 @@ function describeDevice({ adapter, features: has, limits: most, timestampQuantum
     field("features", features.map((name) => `${name} ${has[name] ? "yes" : "no"}`).join(", ")),
     field("timestamps", timestampQuantumNs === 1 ? "exact" : timestampQuantumNs === 0 ? "none" : `rounded to ${timestampQuantumNs} ns`),
     field("copy", `${peaks.copyGBps.toFixed(1)} GB/s`),
+    field("fma", `${peaks.fmaGflops.toFixed(1)} GFLOP/s`),
     field("matmul", `${peaks.matmulGflops.toFixed(1)} GFLOP/s`),
     ...limits.map((name) => field(name, name.endsWith("Size") && most[name] >= 2 ** 20 ? gib(most[name]) : String(most[name]))),
     ...parts.map(({ name, error, bound, ok, note }) => field(ok ? "ok" : "MISS", `${name}: ${error.toExponential(1)}, at most ${bound}${note ? `, ${note}` : ""}`)),

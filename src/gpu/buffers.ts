@@ -58,6 +58,8 @@ export class BufferPool implements BufferArena {
   readonly #watch: (failure: Promise<Error | undefined>) => void;
   readonly budget: number;
   keepBytes: number;
+  /** Told of every buffer that is acquired (bytes above 0) or released, and of the bytes that are pooled from then on. */
+  observer: ((scope: string, bytes: number, pooled: number) => void) | undefined;
 
   /** `watch` is told of allocations that may fail on the device; its promise gives the OutOfMemoryError, if any. */
   constructor(device: GPUDevice, options: { budget: number; keepBytes: number; watch: (failure: Promise<Error | undefined>) => void }) {
@@ -89,6 +91,7 @@ export class BufferPool implements BufferArena {
     this.#liveByScope.set(scope, (this.#liveByScope.get(scope) ?? 0) + size);
     this.#peak = Math.max(this.#peak, this.#live);
     this.#peakHeld = Math.max(this.#peakHeld, this.#live + this.#pooled);
+    this.observer?.(scope, size, this.#pooled);
     return buffer;
   }
 
@@ -113,6 +116,7 @@ export class BufferPool implements BufferArena {
     if (list) list.push(buffer);
     else this.#free.set(size, [buffer]);
     this.#pooled += size;
+    this.observer?.(scope, -size, this.#pooled);
   }
 
   /** Whether released buffers hold more than `keepBytes`. */
@@ -130,6 +134,7 @@ export class BufferPool implements BufferArena {
     }
     this.#free.clear();
     this.#pooled = 0;
+    this.observer?.("", 0, 0);
     this.#device.queue.submit([]);
   }
 

@@ -4,7 +4,7 @@ import type { CompiledKernel } from "./pipelines.ts";
 
 /** One dispatch, ready to encode: made once, encoded once (eager) or at every replay (step). */
 export interface Command {
-  readonly pipeline: GPUComputePipeline;
+  readonly compiled: CompiledKernel;
   readonly bindGroup: GPUBindGroup;
   /** Dynamic offset of the params, or none. */
   readonly offsets: readonly number[];
@@ -120,9 +120,9 @@ export function encodePass(encoder: GPUCommandEncoder, commands: readonly Comman
   const pass = encoder.beginComputePass();
   let pipeline: GPUComputePipeline | undefined;
   for (const command of commands) {
-    if (command.pipeline !== pipeline) {
-      pass.setPipeline(command.pipeline);
-      pipeline = command.pipeline;
+    if (command.compiled.pipeline !== pipeline) {
+      pipeline = command.compiled.pipeline;
+      pass.setPipeline(pipeline);
     }
     pass.setBindGroup(0, command.bindGroup, command.offsets);
     pass.dispatchWorkgroups(...command.grid);

@@ -40,6 +40,10 @@ export class Gpu {
   bytesReadBack = 0;
   /** Floating-point operations submitted so far, as the ops count them. */
   flopsSubmitted = 0;
+  /** Dispatches submitted so far. */
+  dispatchesSubmitted = 0;
+  /** Milliseconds that the host took to encode and submit them. */
+  encodeMs = 0;
 
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
@@ -213,10 +217,10 @@ export class Gpu {
     });
     const slot = kernel.paramsBytes > 0 ? params.reserve() : undefined;
     if (slot) packParams(kernel, dispatch.params, slot.view, 0);
-    const types = kernel.aliases.map((alias) => `${alias}=${prelude[alias]}`);
+    const types = [...kernel.aliases, ...kernel.consts].map((name) => `${name}=${prelude[name]}`);
     const constants = Object.entries(dispatch.overrides ?? {}).map(([name, value]) => `${name}=${Number(value)}`);
     return {
-      pipeline: compiled.pipeline,
+      compiled,
       bindGroup: this.#bindGroups.get(compiled, sources, slot),
       offsets: slot ? [slot.offset] : [],
       grid: foldGrid(dispatch.grid, this.limits.maxComputeWorkgroupsPerDimension),
@@ -258,6 +262,7 @@ export class Gpu {
     for (const { flops } of commands) this.flopsSubmitted += flops;
     this.#lastScopes.splice(0, Infinity, ...new Set(commands.slice(-8).map((command) => `${command.scope || "no scope"}:${command.kernel}`)));
     device.pushErrorScope("validation");
+    const started = performance.now();
     if (this.#profiler) {
       this.#profiler.submit(commands);
     } else {
@@ -265,9 +270,11 @@ export class Gpu {
       encodePass(encoder, commands);
       device.queue.submit([encoder.finish()]);
     }
+    const sent = performance.now();
+    this.dispatchesSubmitted += commands.length;
+    this.encodeMs += sent - started;
     const scopes = [...this.#lastScopes];
     this.#watch(device.popErrorScope().then((error) => (error ? new DeviceError(`${error.message.split("\n")[0]} (among ${scopes.join(", ")})`) : undefined)));
-    const sent = performance.now();
     void device.queue.onSubmittedWorkDone().then(
       () => this.#sizer.completed(cost, sent),
       () => undefined,
@@ -367,19 +374,20 @@ export class Gpu {
     return this.#scopes.run(name, fn, { escape: true });
   }
 
-  /** Runs `fn` with every dispatch timed. Needs the feature timestamp-query; says so when it is missing. */
+  /**
+   * Runs `fn` with every dispatch timed, every submission and the memory watched. Times need the feature
+   * timestamp-query; without it the profile says so.
+   */
   async profile(fn: () => void | Promise<void>): Promise<Profile> {
-    if (!this.has("timestamp-query")) {
-      await fn();
-      return { rows: [], quantumNs: 0, note: "this device has no timestamp-query: no times" };
-    }
     await this.sync();
-    this.#profiler = new Profiler(this.device);
+    const profiler = new Profiler(this.device, this.#pool);
+    this.#profiler = profiler;
     try {
       await fn();
       await this.sync();
-      return await this.#profiler.finish();
+      return await profiler.finish();
     } finally {
+      profiler.stop();
       this.#profiler = undefined;
     }
   }

@@ -7,6 +7,8 @@ export interface CompiledKernel {
   readonly id: number;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** Its final WGSL. */
+  readonly code: string;
 }
 
 /** Compiles kernels and caches pipelines by their final source and constants. */
@@ -64,7 +66,7 @@ export class PipelineCache {
         return new CompileError(`${locate(starts, first.lineNum, kernel.name)}: ${first.message}`, { cause: error });
       }),
     );
-    return { id: this.#nextId++, pipeline, layout };
+    return { id: this.#nextId++, pipeline, layout, code };
   }
 
   #layoutOf(kernel: AnyKernel): GPUBindGroupLayout {
