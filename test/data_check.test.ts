@@ -6,8 +6,9 @@ import { encode } from "fast-png";
 import { CheckFailed, reportError } from "../src/cli/command.ts";
 import { dataCommand } from "../src/cli/data_command.ts";
 import { type CheckOptions, checkDataset } from "../src/data/layouts/check_node.ts";
+import { findDatasets } from "../src/data/layouts/find_node.ts";
 import type { DataProblem } from "../src/data/layouts/layout.ts";
-import { findDatasets, openDataset } from "../src/data/layouts/open_node.ts";
+import { openDataset } from "../src/data/layouts/open_node.ts";
 import { InputError } from "../src/errors.ts";
 import { temporaryFolder } from "./weights_files.ts";
 

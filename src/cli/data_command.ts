@@ -1,9 +1,10 @@
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { checkDataset, type CheckReport } from "../data/layouts/check_node.ts";
+import { type DatasetFile, type DatasetName, datasetNames, expectedFiles, findDatasets } from "../data/layouts/find_node.ts";
 import type { DataProblem } from "../data/layouts/layout.ts";
-import { type DatasetFile, expectedFiles, findDatasets } from "../data/layouts/open_node.ts";
+import { plainLayout } from "../data/layouts/plain.ts";
 import { writePhantomDataset } from "../data/layouts/write_phantom_node.ts";
 import { captionVocabulary } from "../data/phantom/captions.ts";
 import { InputError } from "../errors.ts";
@@ -58,23 +59,25 @@ async function makePhantom({ out, count, validate, test, seed, size, json }: Pha
 }
 
 interface CheckCommandOptions {
+  dataset?: DatasetName;
   images?: string;
   decode: boolean;
   json?: boolean;
 }
 
 function checkCommand(): Command {
-  return createCommand("check", "list all that is wrong with a data set: the MIMIC-CXR-JPG and MS-CXR layouts", "data check ms-cxr --images mimic-cxr-jpg")
-    .argument("<dir>", "the folder of the data set, of several, or a CSV file")
-    .option("--images <folder>", "where the paths of the images start (default: the folder of the CSV file)")
+  return createCommand("check", "list all that is wrong with a data set: MIMIC-CXR-JPG, MS-CXR, ChestX-ray14, or a CSV file of one's own", "data check ms-cxr --images mimic-cxr-jpg")
+    .argument("<dir>", "the folder of the data set, of several, or its table")
+    .addOption(new Option("--dataset <name>", "what it is (default: as its table is called)").choices(datasetNames))
+    .option("--images <folder>", "where the paths of the images start (default: the folder of the table)")
     .option("--no-decode", "look whether the image files are there without decoding them")
     .action(check);
 }
 
-async function check(location: string, { images, decode, json }: CheckCommandOptions): Promise<void> {
+async function check(location: string, { dataset: name, images, decode, json }: CheckCommandOptions): Promise<void> {
   const signal = interruptSignal();
   const reports: (CheckReport & { layout: string; file: string; problemList: DataProblem[] })[] = [];
-  for (const dataset of await datasetsAt(location)) {
+  for (const dataset of await datasetsAt(location, name)) {
     const problemList: DataProblem[] = [];
     const report = await withProgress(dataset.file, (onProgress) =>
       checkDataset(dataset, {
@@ -105,13 +108,15 @@ async function withProgress<T>(label: string, work: (onProgress: (done: number, 
   }
 }
 
-/** The data sets of a folder, or where it has none, those of the folders in it. */
-async function datasetsAt(location: string): Promise<DatasetFile[]> {
-  const own = await findDatasets(location);
+/** The data sets of a folder, or where it has none, those of the folders in it that are not plain ones. */
+async function datasetsAt(location: string, name?: DatasetName): Promise<DatasetFile[]> {
+  const own = await findDatasets(location, name);
   if (own.length > 0) return own;
-  const folders = (await readdir(location, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => join(location, name));
-  const inside = (await Promise.all(folders.sort().map((folder) => findDatasets(folder)))).flat();
-  if (inside.length === 0) throw new InputError(location, `holds no data set of a known layout; it needs ${expectedFiles()}`);
+  const isFile = (await stat(location)).isFile();
+  const entries = isFile ? [] : await readdir(location, { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => join(location, entry.name));
+  const inside = (await Promise.all(folders.sort().map((folder) => findDatasets(folder, name)))).flat().filter(({ layout }) => layout !== plainLayout);
+  if (inside.length === 0) throw new InputError(location, `holds no data set of a known layout; it needs ${expectedFiles(name)}`);
   return inside;
 }
 

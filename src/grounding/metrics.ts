@@ -28,9 +28,24 @@ export interface MetricInputs extends RegionInputs {
   boxes: readonly Box[];
 }
 
-/** The metrics of one map (section 3.3 of the paper). Map and mask are scaled to the image; an empty mask scores 0 on everything. */
-export function groundingMetrics({ map, mask, side, boxes, imageSize }: MetricInputs): GroundingMetrics {
-  const truth = paintBoxes(boxes, imageSize);
+/** Arguments of `truthMetrics`. */
+export interface TruthInputs extends RegionInputs {
+  /** [imageSize * imageSize], 1 inside the boxes. */
+  truth: Uint8Array;
+  /** How many boxes `truth` was made of. */
+  boxCount: number;
+}
+
+/** The metrics of one map (section 3.3 of the paper) against boxes of whole pixels. */
+export function groundingMetrics({ boxes, ...inputs }: MetricInputs): GroundingMetrics {
+  return truthMetrics({ ...inputs, truth: paintBoxes(boxes, inputs.imageSize), boxCount: boxes.length });
+}
+
+/**
+ * The metrics of one map against the boxes' own mask. Map and predicted mask are scaled to the image; an empty predicted
+ * mask scores 0 on everything.
+ */
+export function truthMetrics({ map, mask, side, imageSize, truth, boxCount }: TruthInputs): GroundingMetrics {
   const predicted = resizeMask(mask, side, imageSize);
   const around = extent(predicted, imageSize);
   if (!around) return { iou: 0, miou: 0, boxIou: 0, boxMiou: 0, distance: 0, cnr: 0, absoluteCnr: 0, aucRoc: 0, top1: 0 };
@@ -48,7 +63,7 @@ export function groundingMetrics({ map, mask, side, boxes, imageSize }: MetricIn
     miou,
     boxIou,
     boxMiou,
-    distance: boxes.length === 1 ? centreDistance(around, extent(truth, imageSize)) : undefined,
+    distance: boxCount === 1 ? centreDistance(around, extent(truth, imageSize)) : undefined,
     cnr,
     absoluteCnr: Math.abs(cnr),
     aucRoc: areaUnderRoc(inside, outside),

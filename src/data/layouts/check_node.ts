@@ -1,8 +1,10 @@
 import { stat } from "node:fs/promises";
 import { InputError } from "../../errors.ts";
 import { readFilm } from "../decode_node.ts";
+import type { DatasetFile } from "./find_node.ts";
 import type { DataProblem, DataSample } from "./layout.ts";
-import { type DatasetFile, readDataset } from "./open_node.ts";
+import { readDataset } from "./open_node.ts";
+import { isOutside, outsideFact } from "./row_checks.ts";
 
 export interface CheckOptions {
   /** The folder that the paths of the images start from; that of the CSV file where absent. */
@@ -36,31 +38,48 @@ export async function checkDataset(dataset: DatasetFile, { images, decode, signa
   const samples: DataSample[] = [];
   for await (const sample of readDataset(dataset, { images, onProblem: tell })) samples.push(sample);
   if (samples.length === 0 && problems === 0) tell({ file, line: 1, fact: "has no rows" });
-  const looked = new Map<string, string | undefined>();
+  const looked = new Map<string, Look>();
   for (const [done, sample] of samples.entries()) {
     signal?.throwIfAborted();
     onProgress?.(done, samples.length);
     const { imagePath, line } = sample;
-    if (!looked.has(imagePath)) looked.set(imagePath, await imageFault(sample, decode));
-    const fault = looked.get(imagePath);
+    if (!looked.has(imagePath)) looked.set(imagePath, await lookAt(imagePath, decode));
+    const { fault, size } = looked.get(imagePath) as Look;
     if (fault) tell({ file, line, fact: fault });
+    else if (size) for (const fact of sizeFacts(sample, size)) tell({ file, line, fact });
   }
   const boxes = samples.reduce((sum, sample) => sum + sample.boxes.length, 0);
   return { samples: samples.length, images: looked.size, boxes, problems };
 }
 
-/** What is wrong with a sample's image, if anything. */
-async function imageFault({ imagePath, statedSize }: DataSample, decode: boolean): Promise<string | undefined> {
+/** What an image is found to be: its size where it was decoded, or what is wrong with it. */
+interface Look {
+  readonly size?: Size;
+  readonly fault?: string;
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+async function lookAt(path: string, decode: boolean): Promise<Look> {
   if (!decode) {
-    const isFile = await stat(imagePath).then((entry) => entry.isFile(), () => false);
-    return isFile ? undefined : `${imagePath}: no such file`;
+    const isFile = await stat(path).then((entry) => entry.isFile(), () => false);
+    return isFile ? {} : { fault: `${path}: no such file` };
   }
   try {
-    const { width, height } = await readFilm(imagePath);
-    if (!statedSize || (statedSize[0] === width && statedSize[1] === height)) return undefined;
-    return `${imagePath}: has ${width} x ${height} pixels, the table says ${statedSize.join(" x ")}`;
+    const { width, height } = await readFilm(path);
+    return { size: { width, height } };
   } catch (error) {
-    if (error instanceof InputError) return error.message;
+    if (error instanceof InputError) return { fault: error.message };
     throw error;
   }
+}
+
+/** What of a sample does not fit its decoded image: the size that the table states, or the boxes where it states none. */
+export function sizeFacts({ imagePath, statedSize, boxes }: DataSample, { width, height }: Size): string[] {
+  if (!statedSize) return boxes.filter((box) => isOutside(box, width, height)).map((box) => `${imagePath}: ${outsideFact(box)}`);
+  const isAsStated = statedSize[0] === width && statedSize[1] === height;
+  return isAsStated ? [] : [`${imagePath}: has ${width} x ${height} pixels, the table says ${statedSize.join(" x ")}`];
 }

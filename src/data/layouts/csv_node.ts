@@ -2,16 +2,14 @@ import { createReadStream } from "node:fs";
 import { parse } from "csv-parse";
 import { stringify } from "csv-stringify/sync";
 import { InputError } from "../../errors.ts";
-
-/** A record of a CSV file and the line where it starts, or what is wrong there. */
-export type CsvRecord = { readonly line: number; readonly fields: readonly string[] } | { readonly line: number; readonly fact: string };
+import type { TableRecord } from "./layout.ts";
 
 /**
  * Reads a CSV file record by record. A malformed one is told of, and reading goes on behind it.
  * @throws InputError where the file cannot be read
  */
-export async function* readCsv(path: string): AsyncGenerator<CsvRecord> {
-  const records: CsvRecord[] = [];
+export async function* readCsv(path: string): AsyncGenerator<TableRecord> {
+  const records: TableRecord[] = [];
   const parser = parse({
     bom: true,
     record_delimiter: ["\r\n", "\n"],

@@ -1,5 +1,5 @@
 import type { Layout, RowReading, RowValues, Split } from "./layout.ts";
-import { checkCaption, checkLabels, checkRow, checkSplit } from "./row_checks.ts";
+import { checkCaption, checkLabels, checkRow, checkSplit, jpegPath } from "./row_checks.ts";
 
 /** The labels of MIMIC-CXR-JPG (CheXpert). */
 export const mimicLabels = [
@@ -24,12 +24,9 @@ const COLUMNS = ["dicom_id", "path", "impression", "split", "Finding Labels"] as
 /** MIMIC-CXR-JPG as the published training reads it: one row an image, with the impression of its report. */
 export const mimicLayout: Layout = {
   name: "MIMIC-CXR-JPG",
-  file: /^mimic_metadata_preprocessed\.csv$/,
+  files: [/^mimic_metadata_preprocessed\.csv$/],
   fileName: "mimic_metadata_preprocessed.csv",
-  columns: COLUMNS,
-  sampleKey: undefined,
-  identity: ({ dicom_id: id }) => ({ key: id, name: `dicom_id ${id}` }),
-  readRow,
+  forms: [{ columns: COLUMNS, sampleKey: undefined, identity: ({ dicom_id: id }) => ({ key: id, name: `dicom_id ${id}` }), readRow }],
 };
 
 function readRow(values: RowValues): RowReading {
@@ -37,8 +34,7 @@ function readRow(values: RowValues): RowReading {
   const labels = values["Finding Labels"];
   const sample = {
     id: checks.text("dicom_id"),
-    // The table names the DICOM files that the JPEG files were made of.
-    path: checks.text("path").replace(/\.dcm$/, ".jpg"),
+    path: jpegPath(checks.text("path")),
     caption: checkCaption(checks, values, "impression"),
     boxes: [],
     label: labels === "" ? "" : checkLabels(checks, "Finding Labels", labels, mimicLabels),

@@ -1,34 +1,53 @@
 import { diseaseWords } from "../../text/diseases.ts";
 import type { Box } from "../preprocess.ts";
-import type { Layout, RowReading, RowValues } from "./layout.ts";
-import { checkBox, checkCaption, checkLabels, checkRow, checkSplit } from "./row_checks.ts";
+import type { Layout, RowReading, RowValues, TableForm } from "./layout.ts";
+import { type RowChecks, checkBox, checkBoxList, checkCaption, checkLabels, checkRow, checkSplit, jpegPath } from "./row_checks.ts";
 
-const COLUMNS = ["dicom_id", "category_name", "label_text", "path", "x", "y", "w", "h", "image_width", "image_height"] as const;
+const PHRASE_COLUMNS = ["dicom_id", "category_name", "label_text", "path"] as const;
+const SIZE_COLUMNS = ["image_width", "image_height"] as const;
+const COLUMNS = [...PHRASE_COLUMNS, "x", "y", "w", "h", ...SIZE_COLUMNS] as const;
 
-/** MS-CXR: phrases of reports and the boxes of what they describe, one row a box. Version 1.1 adds a split. */
-export const msCxrLayout: Layout = {
-  name: "MS-CXR",
-  file: /^MS_CXR_Local_Alignment_v\d+\.\d+\.\d+\.csv$/,
-  fileName: "MS_CXR_Local_Alignment_v1.0.0.csv",
+/** As it is published: one row a box. Version 1.1 adds a split. */
+const boxForm: TableForm = {
   columns: COLUMNS,
   sampleKey: ({ path, category_name: category, label_text: text }) => JSON.stringify([path, category, text]),
   identity: ({ dicom_id: id, category_name: category, label_text: text, x, y, w, h }) => ({
     key: JSON.stringify([id, category, text, x, y, w, h]),
     name: `box ${x}, ${y}, ${w}, ${h} of dicom_id ${id} and its text`,
   }),
-  readRow,
+  readRow: (values) => readRow(values, (checks) => [[checks.number("x"), checks.number("y"), checks.number("w"), checks.number("h")]]),
 };
 
-function readRow(values: RowValues): RowReading {
+/** As the authors' preprocessing leaves it: one row an image and label, its boxes joined. */
+const joinedForm: TableForm = {
+  columns: [...PHRASE_COLUMNS, "bboxxywh", ...SIZE_COLUMNS],
+  sampleKey: undefined,
+  identity: ({ dicom_id: id, category_name: category, label_text: text }) => ({
+    key: JSON.stringify([id, category, text]),
+    name: `dicom_id ${id} with this label and text`,
+  }),
+  readRow: (values) => readRow(values, (checks) => checkBoxList(checks, "bboxxywh")),
+};
+
+/** MS-CXR: phrases of reports and the boxes of what they describe. */
+export const msCxrLayout: Layout = {
+  name: "MS-CXR",
+  files: [/^MS_CXR_Local_Alignment_v\d+(\.\d+)*\.csv$/, /^MS_CXR_Local_Alignment_v\d+(\.\d+)*\.json$/, /^(mimi_scxr_phrase_grounding_preprocessed|mcxr_with_impressions)\.csv$/],
+  fileName: "MS_CXR_Local_Alignment_v1.0.0.csv",
+  forms: [boxForm, joinedForm],
+  aliases: { paths: "path" },
+};
+
+function readRow(values: RowValues, readBoxes: (checks: RowChecks) => Box[]): RowReading {
   const checks = checkRow(values);
-  const box: Box = [checks.number("x"), checks.number("y"), checks.number("w"), checks.number("h")];
+  const boxes = readBoxes(checks);
   const size = [checks.number("image_width"), checks.number("image_height")] as const;
-  checkBox(checks, box, ...size);
+  for (const box of boxes) checkBox(checks, box, ...size);
   const sample = {
     id: checks.text("dicom_id"),
-    path: checks.text("path"),
+    path: jpegPath(checks.text("path")),
     caption: checkCaption(checks, values, "label_text"),
-    boxes: [box],
+    boxes,
     label: checkLabels(checks, "category_name", values.category_name, Object.keys(diseaseWords)),
     split: values.split === undefined ? ("test" as const) : checkSplit(checks, values.split),
     statedSize: size,
@@ -52,26 +71,4 @@ export const msCxrHeader: readonly string[] = COLUMNS;
 /** The rows of a phrase, one a box, in the order of `msCxrHeader`. */
 export function msCxrRows({ id, path, category, text, boxes, width, height }: MsCxrPhrase): (string | number)[][] {
   return boxes.map((box) => [id, category, text, path, ...box, width, height]);
-}
-
-/** The same as MS-CXR's JSON file has it: the object detection format of MS COCO, with the text beside each box. */
-export function msCxrCoco(phrases: readonly MsCxrPhrase[], description: string): object {
-  const names = Object.keys(diseaseWords);
-  const images = [...new Map(phrases.map((phrase) => [phrase.path, phrase])).values()];
-  const imageIds = new Map(images.map(({ path }, i) => [path, i + 1]));
-  const boxes = phrases.flatMap((phrase) => phrase.boxes.map((box) => ({ ...phrase, box })));
-  return {
-    info: { description },
-    categories: names.map((name, i) => ({ id: i + 1, name, supercategory: "finding" })),
-    images: images.map(({ path, width, height }, i) => ({ id: i + 1, file_name: path.slice(path.lastIndexOf("/") + 1), path, width, height })),
-    annotations: boxes.map(({ path, category, text, box }, i) => ({
-      id: i + 1,
-      image_id: imageIds.get(path),
-      category_id: names.indexOf(category) + 1,
-      label_text: text,
-      bbox: box,
-      area: box[2] * box[3],
-      iscrowd: 0,
-    })),
-  };
 }

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../weights/atomic_file_node.ts";
+import { msCxrCoco } from "./coco.ts";
 import { toCsv } from "./csv_node.ts";
 import { mimicHeader, mimicLayout, mimicRow } from "./mimic_cxr.ts";
-import { msCxrCoco, msCxrHeader, msCxrLayout, msCxrRows } from "./ms_cxr.ts";
+import { msCxrHeader, msCxrLayout, msCxrRows } from "./ms_cxr.ts";
 import { mimicImage, msCxrPhrases, PHANTOM_RECORDS, type PhantomRecord } from "./phantom_record.ts";
 import { readShard, type Shard } from "./phantom_shards_node.ts";
 

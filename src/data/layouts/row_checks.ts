@@ -35,12 +35,44 @@ export function checkCaption({ facts }: RowChecks, values: RowValues, column: st
 }
 
 /** A box must have an area and lie in the image. */
-export function checkBox({ facts }: RowChecks, [x, y, width, height]: Box, imageWidth: number, imageHeight: number): void {
-  const shown = `the box ${x}, ${y}, ${width}, ${height}`;
-  if (width <= 0 || height <= 0) facts.push(`${shown} has no area`);
-  else if (x < 0 || y < 0 || x + width > imageWidth || y + height > imageHeight) {
-    facts.push(`${shown} (x, y, w, h) is not inside the image of ${imageWidth} x ${imageHeight}`);
-  }
+export function checkBox(checks: RowChecks, box: Box, imageWidth: number, imageHeight: number): void {
+  if (checkArea(checks, box) && isOutside(box, imageWidth, imageHeight)) checks.facts.push(`${outsideFact(box)} of ${imageWidth} x ${imageHeight}`);
+}
+
+/** A box must have an area. @returns whether it has */
+export function checkArea({ facts }: RowChecks, box: Box): boolean {
+  const hasNone = box[2] <= 0 || box[3] <= 0;
+  if (hasNone) facts.push(`the box ${box.join(", ")} has no area`);
+  return !hasNone;
+}
+
+/** How far an edge may lie beyond the image's, in pixels: what rounding makes of sums. */
+const ROUNDING = 1e-6;
+
+/** Whether a part of a box lies outside of an image. */
+export function isOutside([x, y, width, height]: Box, imageWidth: number, imageHeight: number): boolean {
+  return x < 0 || y < 0 || x + width > imageWidth + ROUNDING || y + height > imageHeight + ROUNDING;
+}
+
+/** What to say of such a box. */
+export function outsideFact(box: Box): string {
+  return `the box ${box.join(", ")} (x, y, w, h) is not inside the image`;
+}
+
+/** The boxes of a column: x-y-w-h in pixels, several parted by `|`. Commas or blanks may stand for the dashes. */
+export function checkBoxList(checks: RowChecks, column: string): Box[] {
+  return checks.text(column).split("|").flatMap((text): Box[] => {
+    const numbers = text.trim().split(/[-,\s]+/).map((part) => (part === "" ? NaN : Number(part)));
+    const [x, y, width, height] = numbers;
+    if (numbers.length === 4 && numbers.every(Number.isFinite)) return [[x, y, width, height]];
+    if (text !== "") checks.facts.push(`${column} has ${quoted(text)}, which is no box x-y-w-h in pixels; several are parted by |`);
+    return [];
+  });
+}
+
+/** The JPEG file that was made of a DICOM file: the tables name the latter. */
+export function jpegPath(path: string): string {
+  return path.replace(/\.dcm$/, ".jpg");
 }
 
 const SPLITS: Readonly<Record<string, Split>> = {
