@@ -5,8 +5,6 @@ import { openSafetensors } from "./safetensors.ts";
 import { openSharded } from "./sharded.ts";
 import { shown } from "./shown.ts";
 import type { TorchOptions } from "./torch_checkpoint.ts";
-import { openTorchLegacy } from "./torch_legacy.ts";
-import { openTorchZip } from "./torch_zip.ts";
 
 /** File names under which diffusers and transformers look for weights, in their order. */
 export const weightFileNames = [
@@ -58,10 +56,11 @@ async function openByMagic(source: ByteSource, options: TorchOptions): Promise<C
   if (source.size === 0) throw new WeightsError(source.name, "is empty; get it again");
   const head = await source.read(0, Math.min(source.size, 512));
   const ascii = String.fromCharCode(...head);
-  if (ascii.startsWith("PK\x03\x04")) return openTorchZip(source, options);
+  // Readers of PyTorch's formats are loaded where they are needed: most models come as safetensors.
+  if (ascii.startsWith("PK\x03\x04")) return (await import("./torch_zip.ts")).openTorchZip(source, options);
   // Byte 8 first: a safetensors file may begin with any byte, and no pickle of torch.save has a brace there.
   if (ascii[8] === "{") return openSafetensors(source);
-  if (ascii[0] === "\x80") return openTorchLegacy(source, options);
+  if (ascii[0] === "\x80") return (await import("./torch_legacy.ts")).openTorchLegacy(source, options);
   throw new WeightsError(source.name, foreignFact(source.name, ascii));
 }
 
