@@ -32,10 +32,19 @@ export function resizeBilinear(image: ArrayLike<number>, from: Sides, to: Sides,
     }
   }
   const resized = new Float32Array(window.height * window.width);
+  const sums = new Float64Array(window.width);
   for (let y = 0; y < window.height; y++) {
-    for (let x = 0; x < window.width; x++) resized[y * window.width + x] = weigh(narrowed, rows[y], x, window.width);
+    const { first, weights } = rows[y];
+    sums.fill(0);
+    for (let k = 0; k < weights.length; k++) addScaled(sums, narrowed, (first + k) * window.width, weights[k]);
+    resized.set(sums, y * window.width);
   }
   return resized;
+}
+
+/** sums += weight * values[origin...]: whole rows at a time, which is several times faster than pixel by pixel. */
+function addScaled(sums: Float64Array, values: Float64Array, origin: number, weight: number): void {
+  for (let x = 0; x < sums.length; x++) sums[x] += weight * values[origin + x];
 }
 
 function weigh(values: ArrayLike<number>, { first, weights }: AxisWeights, origin: number, stride: number): number {
@@ -57,8 +66,14 @@ function axisWeights(inputs: number, outputs: number, start: number, count: numb
     const centre = (output + 0.5) * scale;
     const first = Math.max(Math.trunc(centre - radius + 0.5), 0);
     const end = Math.min(Math.trunc(centre + radius + 0.5), inputs);
-    const raw = Array.from({ length: end - first }, (_, j) => Math.max(1 - Math.abs(first + j + 0.5 - centre) / radius, 0));
-    const sum = raw.reduce((total, weight) => total + weight, 0);
-    return { first, weights: raw.map((weight) => weight / sum) };
+    const weights: number[] = [];
+    let sum = 0;
+    for (let input = first; input < end; input++) {
+      const weight = Math.max(1 - Math.abs(input + 0.5 - centre) / radius, 0);
+      weights.push(weight);
+      sum += weight;
+    }
+    for (let k = 0; k < weights.length; k++) weights[k] /= sum;
+    return { first, weights };
   });
 }

@@ -10,7 +10,10 @@ export function resizeBilinear(map: ArrayLike<number>, side: number, size: numbe
 
 /** A mask scaled to another side: bilinear, then rounded (a half becomes 0, as NumPy rounds it). [side * side] -> [size * size] */
 export function resizeMask(mask: ArrayLike<number>, side: number, size: number): Uint8Array {
-  return new Uint8Array(resizeBilinear(mask, side, size).map((value) => Number(value > 0.5)));
+  const scaled = resizeBilinear(mask, side, size);
+  const rounded = new Uint8Array(scaled.length);
+  for (let i = 0; i < scaled.length; i++) rounded[i] = Number(scaled[i] > 0.5);
+  return rounded;
 }
 
 /** (x - min) / (max - min); zeros for equal values. */

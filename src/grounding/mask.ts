@@ -77,31 +77,47 @@ type Components = Pick<Mixture, "means" | "variances" | "weights">;
 
 /** Weights, means and variances from responsibilities. */
 function maximise(x: Float64Array, ofSecond: Float64Array): Components {
-  const share = (component: number, i: number) => (component === 1 ? ofSecond[i] : 1 - ofSecond[i]);
-  const moments = [0, 1].map((component) => {
-    const count = countFloor + x.reduce((sum, _, i) => sum + share(component, i), 0);
-    const mean = x.reduce((sum, value, i) => sum + share(component, i) * value, 0) / count;
-    const variance = x.reduce((sum, value, i) => sum + share(component, i) * (value - mean) ** 2, 0) / count + covarianceFloor;
-    return { count, mean, variance };
-  });
-  const [a, b] = moments;
-  const total = a.count + b.count;
-  return { means: [a.mean, b.mean], variances: [a.variance, b.variance], weights: [a.count / total, b.count / total] };
+  const counts: [number, number] = [0, 0];
+  const means: [number, number] = [0, 0];
+  const variances: [number, number] = [0, 0];
+  for (let i = 0; i < x.length; i++) {
+    counts[0] += 1 - ofSecond[i];
+    counts[1] += ofSecond[i];
+    means[0] += (1 - ofSecond[i]) * x[i];
+    means[1] += ofSecond[i] * x[i];
+  }
+  for (const c of [0, 1]) means[c] /= counts[c] += countFloor;
+  for (let i = 0; i < x.length; i++) {
+    variances[0] += (1 - ofSecond[i]) * (x[i] - means[0]) * (x[i] - means[0]);
+    variances[1] += ofSecond[i] * (x[i] - means[1]) * (x[i] - means[1]);
+  }
+  for (const c of [0, 1]) variances[c] = variances[c] / counts[c] + covarianceFloor;
+  const total = counts[0] + counts[1];
+  return { means, variances, weights: [counts[0] / total, counts[1] / total] };
 }
+
+/** Values whose factors 1 + e (2 at most) are multiplied before their logarithm is taken: a logarithm each is the larger part of the work. */
+const factorsAtOnce = 512;
 
 /** Writes the second component's responsibilities; returns the mean log-likelihood. */
 function expect(x: Float64Array, { means, variances, weights }: Components, ofSecond: Float64Array): number {
   const offsets = [0, 1].map((c) => Math.log(weights[c]) - Math.log(2 * Math.PI * variances[c]) / 2);
   let sum = 0;
+  let factors = 1;
   for (let i = 0; i < x.length; i++) {
-    const first = offsets[0] - (x[i] - means[0]) ** 2 / (2 * variances[0]);
-    const second = offsets[1] - (x[i] - means[1]) ** 2 / (2 * variances[1]);
-    const larger = Math.max(first, second);
-    const density = larger + Math.log(Math.exp(first - larger) + Math.exp(second - larger));
-    ofSecond[i] = Math.exp(second - density);
-    sum += density;
+    const first = offsets[0] - ((x[i] - means[0]) * (x[i] - means[0])) / (2 * variances[0]);
+    const second = offsets[1] - ((x[i] - means[1]) * (x[i] - means[1])) / (2 * variances[1]);
+    // log(exp(first) + exp(second)) is the larger one + log(1 + e)
+    const e = Math.exp(-Math.abs(first - second));
+    ofSecond[i] = (second > first ? 1 : e) / (1 + e);
+    sum += Math.max(first, second);
+    factors *= 1 + e;
+    if (i % factorsAtOnce === factorsAtOnce - 1) {
+      sum += Math.log(factors);
+      factors = 1;
+    }
   }
-  return sum / x.length;
+  return (sum + Math.log(factors)) / x.length;
 }
 
 /** The first three draws of NumPy's RandomState(0).random_sample(): one for the first centre, two for candidates of the second. */
