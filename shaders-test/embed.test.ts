@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InputError, ShapeError } from "../src/errors.ts";
-import { checkIds, embedding, timestepEmbedding } from "../src/ops/embed.ts";
+import { checkIds, embedding, paddedPositions, timestepEmbedding } from "../src/ops/embed.ts";
 import { assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
@@ -41,6 +41,18 @@ test("ids out of range give NaN, and checkIds names them", async () => {
   assert.throws(() => checkIds([0.5], 2), InputError);
 });
 
+test("positions count what is not padding, from the id of padding", async () => {
+  const [rows, length, padding] = [3, 77, 1];
+  const ids = Uint32Array.from({ length: rows * length }, (_, i) => (i % length > 60 || i % 7 === 3 ? padding : i % 5 === 0 ? 0 : 2 + (i % 40)));
+  const expected = Array.from({ length: rows }, (_, b) => {
+    let seen = 0;
+    return Array.from(ids.subarray(b * length, (b + 1) * length), (id) => (id === padding ? padding : padding + ++seen));
+  });
+  const y = gpu.scope("test", () => paddedPositions(gpu.tensor(ids, [rows, length]), padding));
+  assert.deepEqual([...(await y.read())], expected.flat());
+  y.free();
+});
+
 /** get_timestep_embedding of diffusers: frequencies and angles in f32, sines and cosines of them in f64. */
 function timestepReference(timesteps: readonly number[], dim: number, flip: boolean, shift: number, maxPeriod: number): number[] {
   const half = Math.floor(dim / 2);
@@ -73,6 +85,7 @@ test("embeddings refuse what they cannot take", () => {
   const ids = gpu.tensor(Uint32Array.of(0), [1]);
   assert.throws(() => embedding(floats, upload(gpu, randomValues(4, 1), [2, 2])), ShapeError);
   assert.throws(() => embedding(ids, [upload(gpu, randomValues(4, 1), [2, 2]), upload(gpu, randomValues(3, 1), [1, 3])]), ShapeError);
+  assert.throws(() => paddedPositions(ids, 1), ShapeError);
   assert.throws(() => timestepEmbedding(ids, { dim: 8, flipSinToCos: true, freqShift: 0, dtype: "f32" }), ShapeError);
   assert.throws(() => timestepEmbedding(floats, { dim: 2, flipSinToCos: true, freqShift: 1, dtype: "f32" }), ShapeError);
 });

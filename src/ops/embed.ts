@@ -2,6 +2,7 @@ import {
   embedding as embeddingKernel,
   embeddingBackward as embeddingBackwardKernel,
   embeddingLinks,
+  paddedPositions as paddedPositionsKernel,
   timestepEmbedding as timestepEmbeddingKernel,
 } from "../generated/kernels.ts";
 import { InputError } from "../errors.ts";
@@ -93,6 +94,20 @@ function linkPositions(ids: Tensor): Tensor {
     bytes: bytesOf(ids, links),
   });
   return links;
+}
+
+/** RoBERTa's positions of ids u32 [B, N]: padding + 1, padding + 2, … for ids other than `padding`, and `padding` for those. */
+export function paddedPositions(ids: Tensor, padding: number): Tensor {
+  check(ids.dtype === "u32" && ids.shape.length === 2, "paddedPositions", `takes ids u32 [B, N], got ${ids.dtype} [${ids.shape}]`, ids);
+  const y = ids.gpu.empty(ids.shape, "u32");
+  ids.gpu.run(paddedPositionsKernel, {
+    bindings: { ids, y },
+    params: { count: y.size, length: ids.shape[1], padding },
+    prelude: {},
+    grid: Math.ceil(y.size / 64),
+    bytes: bytesOf(ids, y),
+  });
+  return y;
 }
 
 /** Arguments of `timestepEmbedding`, named after diffusers' `Timesteps`. */
