@@ -7,6 +7,8 @@ import { firstAlternative } from "../text/captions.ts";
 export interface RunOptions {
   /** Folder or URL of the model; the shipped one where absent. */
   model?: string;
+  /** Folder or URL of a text encoder, in place of the model's own. */
+  textEncoder?: string;
   ema?: boolean;
   dtype: "f32" | "f16";
   /** Output folder. */
@@ -24,10 +26,14 @@ export interface GroundCommandOptions extends RunOptions, Partial<GroundSettings
   boxes?: string;
 }
 
+/** What `--text-encoder` takes, in every command that has it. */
+export const textEncoderHelp = "text encoder in place of the model's own: a folder with its configuration, weights and tokenizer, or another model's folder";
+
 /** Adds the options that `ground` and `start` share. */
 export function addRunOptions(command: Command, defaults: { steps: number }): Command {
   return command
     .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
+    .option("--text-encoder <folder>", textEncoderHelp)
     .option("--ema", "take the U-Net from unet_ema/")
     .option("--out <folder>", "where to put the results", "attnscope-out")
     .option("--steps <n>", "timesteps T", number, defaults.steps)

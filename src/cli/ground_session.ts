@@ -32,6 +32,7 @@ export async function openSession(options: RunOptions, signal: AbortSignal): Pro
     const pipeline = await loadPipeline(gpu, model, {
       dtype: options.dtype,
       ema: options.ema,
+      textEncoder: options.textEncoder,
       store: options.cache ? openBiasStore() : undefined,
       onProgress: loading.update,
       signal,

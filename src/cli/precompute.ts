@@ -7,11 +7,13 @@ import { loadLatentEncoders } from "../models/ldm.ts";
 import { nodePlatform } from "../platform_node.ts";
 import { precompute } from "../training/precompute_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { textEncoderHelp } from "./ground_options.ts";
 import { createProgress } from "./progress.ts";
 import { number } from "./train_options.ts";
 
 interface PrecomputeCommandOptions {
   model: string;
+  textEncoder?: string;
   out: string;
   images?: string;
   split: Split;
@@ -24,6 +26,7 @@ export function precomputeCommand(): Command {
   return createCommand("precompute", "encode films and captions once, for training", "data precompute phantom/mimic-cxr-jpg --model phantom --out latents")
     .argument("<dir>", "data set in the MIMIC-CXR-JPG or MS-CXR layout")
     .requiredOption("--model <folder>", "model whose VAE and text encoder encode")
+    .option("--text-encoder <folder>", textEncoderHelp)
     .requiredOption("--out <folder>", "where to put the latents; an interrupted call goes on in it")
     .option("--images <folder>", "where the paths of the images start (default: the folder of the CSV file)")
     .option("--split <name>", "which split is encoded", "train")
@@ -47,7 +50,7 @@ async function run(location: string, options: PrecomputeCommandOptions): Promise
   if (skipped > most) throw new InputError(location, `${skipped} rows cannot be read, more than --skip-share allows; attnscope data check lists them`);
   const gpu = await openGpu();
   try {
-    const encoders = await loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(options.model), { signal });
+    const encoders = await loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(options.model), { textEncoder: options.textEncoder, signal });
     const index = await precompute(encoders, samples, options.out, {
       signal,
       skipShare: options.skipShare,

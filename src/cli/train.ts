@@ -5,9 +5,10 @@ import { readPhantomRecords } from "../data/layouts/read_phantom_node.ts";
 import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { openGpu } from "../gpu/open_node.ts";
+import { BertModel } from "../models/bert.ts";
 import { loadModel } from "../models/load.ts";
 import { type Model, freeModel } from "../models/parameters.ts";
-import type { TextEncoderModel } from "../models/text_encoder.ts";
+import type { OpenedTextEncoder } from "../models/text_encoder_folder.ts";
 import { AttributeHeads, encoderRecipe, encoderTask } from "../training/encoder_training.ts";
 import { initialWeights, normalValues, zeroValues } from "../training/initial_weights.ts";
 import { openLatents } from "../training/latent_dataset_node.ts";
@@ -20,7 +21,11 @@ import { type RunPart, runTraining } from "../training/run_node.ts";
 import { type Validation, openValidation } from "../training/validation_node.ts";
 import { type TrainingTask, unetTask } from "../training/unet_training.ts";
 import { vaeRecipe, vaeTask } from "../training/vae_training.ts";
+import type { TensorSource } from "../weights/checkpoint.ts";
+import { openFolder } from "../weights/byte_source_node.ts";
+import { openCheckpoint } from "../weights/open_checkpoint.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { textEncoderHelp } from "./ground_options.ts";
 import { createProgress } from "./progress.ts";
 import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf } from "./train_options.ts";
 import { standardiseCommand } from "./train_standardise.ts";
@@ -39,6 +44,7 @@ export function trainCommand(): Command {
 interface TrainOptions extends RunCommandOptions {
   model: string;
   data: string;
+  textEncoder?: string;
 }
 
 interface UNetOptions extends TrainOptions {
@@ -63,6 +69,7 @@ function unetCommand(): Command {
   const command = createCommand("unet", "fine-tune the U-Net on precomputed latents, by the paper's recipe", "train unet --model sd --data latents --out run --resume latest")
     .requiredOption("--model <folder>", "model in the diffusers layout")
     .requiredOption("--data <folder>", "what attnscope data precompute made of a data set with this model")
+    .option("--text-encoder <folder>", textEncoderHelp)
     .option("--validation <folder>", "data set whose first films are grounded at intervals: overlays and mean metrics")
     .option("--validation-films <n>", "how many of them", number, 8)
     .option("--validate-every <n>", "steps between validations", number, 500);
@@ -70,22 +77,22 @@ function unetCommand(): Command {
 }
 
 async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe): Promise<Training> {
-  const model = openModelFolder(options.model);
+  const model = openModelFolder(options.model, options);
   const [unet, schedule, vae, data] = [await model.unet(), await model.schedule(), await model.vae(), await openLatents(options.data)];
   if (schedule.predictionType !== recipe.predictionType) throw new InputError("--prediction-type", `is ${recipe.predictionType}, ${model.name}/scheduler says ${schedule.predictionType}; give the same in both`);
   if (data.textShape[1] !== unet.config.levels[0].contextWidth) throw new InputError(options.data, `has texts of ${data.textShape[1]} channels, the U-Net reads ${unet.config.levels[0].contextWidth}; precompute with this model`);
-  const live = recipe.trainTextEncoder ? { encoder: await model.textEncoder(), tokenizer: await model.tokenizer() } : undefined;
+  const live = recipe.trainTextEncoder ? await model.textEncoder() : undefined;
   const frozen: Model[] = [];
-  const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, recipe, frozen)] : [await modelPart(model, "unet", unet, options.fromScratch ? recipe.seed : undefined)];
-  if (live) parts.push(await textEncoderPart(model, live.encoder));
+  const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, options, recipe, frozen)] : [await modelPart(model, "unet", unet, options, recipe)];
+  if (live) parts.push(await textEncoderPart(model, live));
   const validation = options.validation === undefined ? undefined : await openValidation(gpu, {
-    model, unet, recipe, textEncoder: live?.encoder, out: options.out, samples: await collect(await openDataset(options.validation), options.validationFilms),
+    model, unet, recipe, textEncoder: live?.textEncoder, out: options.out, samples: await collect(await openDataset(options.validation), options.validationFilms),
   });
   return {
     parts,
     validate: validation?.validate,
     validateEvery: options.validateEvery,
-    task: unetTask(gpu, recipe, { unet, schedule, scalingFactor: vae.config.scalingFactor, data, live }),
+    task: unetTask(gpu, recipe, { unet, schedule, scalingFactor: vae.config.scalingFactor, data, live: live && { encoder: live.textEncoder, tokenizer: live.tokenizer } }),
     about: { kind: "unet", unet: JSON.parse(await model.configText("unet")), data: { latents: data.index.data, model: data.index.model, samples: data.count } },
     async close() {
       validation?.close();
@@ -96,13 +103,14 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe): Pro
 }
 
 /** The factors of a LoRA on a U-Net, whose own weights are loaded and stay. */
-async function loraPart(gpu: Gpu, model: ModelFolder, unet: Model, recipe: Recipe, frozen: Model[]): Promise<RunPart> {
+async function loraPart(gpu: Gpu, model: ModelFolder, unet: Model, { startFrom }: TrainOptions, recipe: Recipe, frozen: Model[]): Promise<RunPart> {
   const weights = await model.weights("unet");
   await loadModel(gpu, unet, weights, { dtype: recipe.dtype === "f16" ? "f16" : "auto" }).finally(() => weights.close());
   frozen.push(unet);
   const lora = attachLora(unet, { rank: recipe.loraRank, alpha: recipe.loraAlpha || recipe.loraRank });
   const place = { folder: "unet_lora", weightsFile: LORA_FILE, keyPrefix: LORA_PREFIX, others: lora.alphas };
-  return { place, model: lora, start: initialWeights(lora.parameters, recipe.seed, loraInitialValues) };
+  const file = `${place.folder}/${LORA_FILE}`;
+  return { place, model: lora, start: startFrom === undefined ? initialWeights(lora.parameters, recipe.seed, loraInitialValues) : await openCheckpoint(openFolder(startFrom), file) };
 }
 
 // --- VAE -------------------------------------------------------------------------------------------------------------
@@ -124,7 +132,7 @@ async function vaeTraining(gpu: Gpu, options: TrainOptions & { crop?: number }, 
   const crop = options.crop || side;
   if (crop > side || crop % vae.factor !== 0) throw new InputError("--crop", `${crop} is not a multiple of ${vae.factor} up to ${side}`);
   return {
-    parts: [await modelPart(model, "vae", vae, options.fromScratch ? recipe.seed : undefined)],
+    parts: [await modelPart(model, "vae", vae, options, recipe)],
     task: vaeTask(gpu, recipe, { vae, data: filmImages(samples, side), crop }),
     about: { kind: "vae", vae: JSON.parse(await model.configText("vae")), crop, data: { samples: samples.length } },
     close: () => undefined,
@@ -143,19 +151,20 @@ function encoderCommand(): Command {
 
 async function encoderTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe): Promise<Training> {
   const model = openModelFolder(options.model);
-  const [bert, encoder, tokenizer] = [await model.bert(), await model.textEncoder(), await model.tokenizer()];
+  const opened = await model.textEncoder();
+  const { model: bert } = opened.textEncoder;
+  if (!(bert instanceof BertModel)) throw new InputError(`${options.model}/text_encoder`, "is no BERT; the phantom's text encoder is one");
   const records = (await collect(readPhantomRecords(options.data))).filter(({ set }) => set === "train");
   const data = phantomAttributes(records);
   const heads = new AttributeHeads(bert.config.width, data.classes, bert.config.vocabSize);
-  const place = { folder: "text_encoder", weightsFile: "model.safetensors", keyPrefix: encoder.prefixes[0], config: await model.configText("text_encoder") } as const;
-  const start = options.fromScratch ? initialWeights(bert.parameters, recipe.seed, bertInitialValues) : await model.weights("text_encoder");
+  const start = options.fromScratch ? initialWeights(bert.parameters, recipe.seed, bertInitialValues) : undefined;
   return {
     parts: [
-      { place, model: bert, start, prefixes: encoder.prefixes },
+      await textEncoderPart(model, opened, start),
       { place: { folder: "attribute_heads", weightsFile: "model.safetensors", keyPrefix: "" }, model: heads, start: initialWeights(heads.parameters, recipe.seed) },
     ],
-    task: encoderTask(gpu, recipe, { bert, heads, tokenizer, data }),
-    about: { kind: "encoder", text_encoder: JSON.parse(place.config), data: { samples: data.count } },
+    task: encoderTask(gpu, recipe, { bert, heads, tokenizer: opened.tokenizer, data }),
+    about: { kind: "encoder", text_encoder: JSON.parse(opened.configText), data: { samples: data.count } },
     close: () => undefined,
   };
 }
@@ -177,15 +186,21 @@ async function collect<T>(items: AsyncIterable<T>, most = Infinity): Promise<T[]
   return all;
 }
 
-/** A whole model as a part: from its weights, or from random ones of a seed. */
-async function modelPart(model: ModelFolder, folder: "unet" | "vae", built: Model, seed: number | undefined): Promise<RunPart> {
-  const place = { folder, weightsFile: "diffusion_pytorch_model.safetensors", keyPrefix: "", config: await model.configText(folder) } as const;
-  return { place, model: built, start: seed === undefined ? await model.weights(folder) : initialWeights(built.parameters, seed) };
+/** Whose weights a part starts from, unless from random ones. */
+function startModel(model: ModelFolder, { startFrom }: RunCommandOptions): ModelFolder {
+  return startFrom === undefined ? model : openModelFolder(startFrom);
 }
 
-async function textEncoderPart(model: ModelFolder, { model: built, prefixes }: TextEncoderModel): Promise<RunPart> {
-  const place = { folder: "text_encoder", weightsFile: "model.safetensors", keyPrefix: prefixes[0], config: await model.configText("text_encoder") } as const;
-  return { place, model: built, start: await model.weights("text_encoder"), prefixes };
+/** A whole model as a part. */
+async function modelPart(model: ModelFolder, folder: "unet" | "vae", built: Model, options: TrainOptions, { seed }: Recipe): Promise<RunPart> {
+  const place = { folder, weightsFile: "diffusion_pytorch_model.safetensors", keyPrefix: "", config: await model.configText(folder) } as const;
+  return { place, model: built, start: options.fromScratch ? initialWeights(built.parameters, seed) : await startModel(model, options).weights(folder) };
+}
+
+async function textEncoderPart(model: ModelFolder, { model: built, prefixes }: TextEncoderModel, options: TrainOptions): Promise<RunPart> {
+  const folder = "text_encoder";
+  const place = { folder, weightsFile: "model.safetensors", keyPrefix: prefixes[0], config: await model.configText(folder) } as const;
+  return { place, model: built, start: await startModel(model, options).weights(folder), prefixes };
 }
 
 async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: (gpu: Gpu, options: O, recipe: Recipe) => Promise<Training>): Promise<void> {
@@ -199,15 +214,15 @@ async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: 
     const { last, checkpoint } = await runTraining(gpu, {
       ...training,
       recipe, signal,
-      out: options.out, resume: options.resume !== undefined, saveEvery: options.saveEvery, keep: options.keep,
-      onStep: (record) => progress.update(progressLine(record, recipe), record.step, recipe.maxSteps),
+      out: options.out, resume: options.resume !== undefined, saveEvery: options.saveEvery, keep: options.keep, divergence: options.divergence,
+      onStep: (record) => progress.update(progressLine(record), record.step, recipe.maxSteps),
       tell(line) {
         progress.stop();
         log(line);
       },
     }).finally(() => training.close());
     progress.stop();
-    if (options.saveModel && checkpoint) await assembleModel(options.model, checkpoint, options.saveModel);
+    if (options.saveModel && checkpoint) await assembleModel(options.model, checkpoint, options.saveModel, options);
     if (options.json) printJson({ out: options.out, steps: recipe.maxSteps, checkpoint, last });
     else log(last ? `${options.out}: ${recipe.maxSteps} steps, loss ${last.loss.toFixed(4)}` : `${options.out}: the run had ended already, at ${recipe.maxSteps} steps`);
   } finally {
@@ -216,7 +231,6 @@ async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: 
   }
 }
 
-function progressLine({ step, loss, learningRate, seconds }: StepRecord, recipe: Recipe): string {
-  const rate = (recipe.batchSize * recipe.accumulationSteps) / seconds;
-  return `step ${step}, loss ${loss.toFixed(4)}, rate ${learningRate.toExponential(2)}, ${rate.toFixed(1)} samples/s`;
+function progressLine({ step, loss, learningRate, samplesPerSecond }: StepRecord): string {
+  return `step ${step}, loss ${loss.toFixed(4)}, rate ${learningRate.toExponential(2)}, ${samplesPerSecond.toFixed(1)} samples/s`;
 }

@@ -1,19 +1,24 @@
 import { attention } from "../ops/attention.ts";
 import type { Float } from "../ops/check.ts";
+import { paddedPositions } from "../ops/embed.ts";
 import { add } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
+import { currentLayerNormName } from "../weights/rename.ts";
 import { type Config, ConfigReader } from "../config.ts";
 import { Embedding, LayerNorm, Linear, positionIds } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
-/** What a BERT's config.json says. */
+/** What a BERT's or RoBERTa's config.json says. */
 export interface BertConfig {
   vocabSize: number;
   width: number;
   layers: number;
   heads: number;
   intermediate: number;
+  /** The longest sequence it takes. */
   positions: number;
+  /** RoBERTa's id of padding, from which its positions count; absent in BERT, which counts them from 0. */
+  padding: number | undefined;
   tokenTypes: number;
   eps: number;
   activation: "gelu" | "gelu_tanh";
@@ -23,25 +28,32 @@ export interface BertConfig {
 
 const activations = { gelu: "gelu", gelu_new: "gelu_tanh", gelu_pytorch_tanh: "gelu_tanh" } as const;
 
-/** Reads a BERT's config.json. Throws InputError for settings that are not implemented. */
+/** Reads a BERT's or RoBERTa's config.json. Throws InputError for settings that are not implemented. */
 export function readBertConfig(file: string, config: Config): BertConfig {
   const read = new ConfigReader(file, config);
   read.only({ hidden_act: Object.keys(activations), position_embedding_type: ["absolute"], is_decoder: [false] });
   const width = read.number("hidden_size");
   const heads = read.number("num_attention_heads");
   if (width % heads !== 0) read.fail("num_attention_heads", `${heads} does not divide hidden_size ${width}`);
+  const padding = config.model_type === "roberta" ? read.number("pad_token_id", 1) : undefined;
   return {
     vocabSize: read.number("vocab_size"),
     width,
     layers: read.number("num_hidden_layers"),
     heads,
     intermediate: read.number("intermediate_size"),
-    positions: read.number("max_position_embeddings", 512),
+    positions: read.number("max_position_embeddings", 512) - firstPosition(padding),
+    padding,
     tokenTypes: read.number("type_vocab_size", 2),
     eps: read.number("layer_norm_eps", 1e-12),
     activation: activations[read.string("hidden_act", "gelu") as keyof typeof activations],
     projection: config.projection_size === undefined ? undefined : read.number("projection_size"),
   };
+}
+
+/** Row of the position table that belongs to the first token. */
+function firstPosition(padding: number | undefined): number {
+  return padding === undefined ? 0 : padding + 1;
 }
 
 class BertLayer {
@@ -94,12 +106,16 @@ class ProjectionHead {
   }
 }
 
-/** transformers' BertModel (modeling_bert.py), with CXR-BERT's projection head where the config has one. */
+/**
+ * transformers' BertModel (modeling_bert.py), with CXR-BERT's projection head where the config has one, or its
+ * RobertaModel, which differs in its positions alone.
+ */
 export class BertModel implements Model {
   readonly config: BertConfig;
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** The masked-language head, the pooler and counters: published beside the encoder, not used by it. */
   readonly ignoredKeys = /^(cls\.|pooler\.|embeddings\.(position|token_type)_ids$|cls_projection_head\.)/;
+  readonly renameKey = currentLayerNormName;
   readonly #words: Embedding;
   readonly #positions: Embedding;
   readonly #tokenTypes: Embedding;
@@ -114,7 +130,7 @@ export class BertModel implements Model {
     this.parameters = p.all;
     const embeddings = p.at("embeddings");
     this.#words = new Embedding(embeddings.at("word_embeddings"), config.vocabSize, config.width);
-    this.#positions = new Embedding(embeddings.at("position_embeddings"), config.positions, config.width);
+    this.#positions = new Embedding(embeddings.at("position_embeddings"), config.positions + firstPosition(config.padding), config.width);
     this.#tokenTypes = new Embedding(embeddings.at("token_type_embeddings"), config.tokenTypes, config.width);
     this.#norm = new LayerNorm(embeddings.at("LayerNorm"), config.width, config.eps);
     this.#layers = Array.from({ length: config.layers }, (_, i) => new BertLayer(p.at("encoder.layer").at(i), config));
@@ -132,7 +148,7 @@ export class BertModel implements Model {
     const [batch, length] = ids.shape;
     return gpu.scope("bert", () => {
       // 1. Embeddings
-      const positions = positionIds(gpu, batch, length);
+      const positions = this.config.padding === undefined ? positionIds(gpu, batch, length) : paddedPositions(ids, this.config.padding);
       const types = gpu.constant(`token types ${batch} ${length}`, [batch, length], () => new Uint32Array(batch * length));
       const words = this.#words.forward(ids, options.dtype);
       const x0 = this.#norm.forward(add(add(words, this.#tokenTypes.forward(types, options.dtype)), this.#positions.forward(positions, options.dtype)));

@@ -6,7 +6,7 @@ import { type Config, ConfigReader } from "../config.ts";
 import { Embedding, LayerNorm, Linear, positionIds } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
-/** What a CLIP text encoder's config.json says. */
+/** What a CLIP text encoder's configuration says. */
 export interface ClipTextConfig {
   vocabSize: number;
   width: number;
@@ -16,24 +16,58 @@ export interface ClipTextConfig {
   positions: number;
   eps: number;
   activation: "quick_gelu" | "gelu";
+  /** The last layer is not run: its input goes through the final norm. */
+  penultimate: boolean;
 }
 
-/** Reads a CLIP text encoder's config.json. Throws InputError for settings that are not implemented. */
+/**
+ * Reads transformers' config.json of a CLIP text encoder, or the text encoder's part of a whole CLIP's. All its layers
+ * run: Stable Diffusion 2's encoder, read at its penultimate layer, has one layer less in its config.
+ * Throws InputError for settings that are not implemented.
+ */
 export function readClipTextConfig(file: string, config: Config): ClipTextConfig {
-  const read = new ConfigReader(file, config);
+  const read = new ConfigReader(file, (config.text_config as Config | undefined) ?? config);
   read.only({ hidden_act: ["quick_gelu", "gelu"] });
-  const width = read.number("hidden_size");
-  const heads = read.number("num_attention_heads");
+  const width = read.number("hidden_size", 512);
+  const heads = read.number("num_attention_heads", 8);
   if (width % heads !== 0) read.fail("num_attention_heads", `${heads} does not divide hidden_size ${width}`);
   return {
     vocabSize: read.number("vocab_size", 49408),
     width,
-    layers: read.number("num_hidden_layers"),
+    layers: read.number("num_hidden_layers", 12),
     heads,
-    intermediate: read.number("intermediate_size"),
+    intermediate: read.number("intermediate_size", 2048),
     positions: read.number("max_position_embeddings", 77),
     eps: read.number("layer_norm_eps", 1e-5),
     activation: read.string("hidden_act", "quick_gelu") as ClipTextConfig["activation"],
+    penultimate: false,
+  };
+}
+
+/**
+ * Reads open_clip_config.json, in the reading of the method and of Stable Diffusion 2: the penultimate layer.
+ * Throws InputError for settings that are not implemented.
+ */
+export function readOpenClipConfig(file: string, config: Config): ClipTextConfig {
+  const model = config.model_cfg as Config;
+  const text = new ConfigReader(file, (model.text_cfg as Config | undefined) ?? {});
+  text.only({
+    hf_model_name: [], act_kwargs: [], norm_kwargs: [], ls_init_value: [],
+    no_causal_mask: [false], embed_cls: [false], final_ln_after_pool: [false],
+  });
+  const width = text.number("width", 512);
+  const heads = text.number("heads", 8);
+  if (width % heads !== 0) text.fail("heads", `${heads} does not divide width ${width}`);
+  return {
+    vocabSize: text.number("vocab_size", 49408),
+    width,
+    layers: text.number("layers", 12),
+    heads,
+    intermediate: Math.floor(width * text.number("mlp_ratio", 4)),
+    positions: text.number("context_length", 77),
+    eps: 1e-5,
+    activation: new ConfigReader(file, model).boolean("quick_gelu", false) ? "quick_gelu" : "gelu",
+    penultimate: true,
   };
 }
 
@@ -75,7 +109,7 @@ class ClipLayer {
 export class ClipTextModel implements Model {
   readonly config: ClipTextConfig;
   readonly parameters: ReadonlyMap<string, Parameter>;
-  readonly ignoredKeys = /^embeddings\.position_ids$/;
+  readonly ignoredKeys: RegExp;
   readonly #tokens: Embedding;
   readonly #positions: Embedding;
   readonly #layers: ClipLayer[];
@@ -87,15 +121,14 @@ export class ClipTextModel implements Model {
     this.parameters = p.all;
     this.#tokens = new Embedding(p.at("embeddings.token_embedding"), config.vocabSize, config.width);
     this.#positions = new Embedding(p.at("embeddings.position_embedding"), config.positions, config.width);
-    this.#layers = Array.from({ length: config.layers }, (_, i) => new ClipLayer(p.at("encoder.layers").at(i), config));
+    const layers = config.penultimate ? config.layers - 1 : config.layers;
+    this.ignoredKeys = new RegExp(`^(embeddings\\.position_ids$${config.penultimate ? `|encoder\\.layers\\.${layers}\\.` : ""})`);
+    this.#layers = Array.from({ length: layers }, (_, i) => new ClipLayer(p.at("encoder.layers").at(i), config));
     this.#finalNorm = new LayerNorm(p.at("final_layer_norm"), config.width, config.eps);
   }
 
-  /**
-   * Token ids u32 [B, N] to the last hidden state after the final norm [B, N, width]. `penultimate`: OpenCLIP's
-   * reading, the output of the second last layer through the final norm.
-   */
-  forward(ids: Tensor, options: { dtype: Float; penultimate?: boolean }): Tensor {
+  /** Token ids u32 [B, N] to the hidden state after the final norm [B, N, width]. */
+  forward(ids: Tensor, options: { dtype: Float }): Tensor {
     const { gpu } = ids;
     const [batch, length] = ids.shape;
     return gpu.scope("clip", () => {
@@ -103,8 +136,7 @@ export class ClipTextModel implements Model {
       const positions = positionIds(gpu, batch, length);
       const x0 = add(this.#tokens.forward(ids, options.dtype), this.#positions.forward(positions, options.dtype));
       // 2. Layers  3. Final norm
-      const layers = options.penultimate ? this.#layers.slice(0, -1) : this.#layers;
-      return this.#finalNorm.forward(layers.reduce((x, layer, i) => gpu.scope(`layers.${i}`, () => layer.forward(x)), x0));
+      return this.#finalNorm.forward(this.#layers.reduce((x, layer, i) => gpu.scope(`layers.${i}`, () => layer.forward(x)), x0));
     });
   }
 }

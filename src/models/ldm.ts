@@ -3,15 +3,17 @@ import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Float } from "../ops/check.ts";
 import type { Platform } from "../platform.ts";
-import { type Tokenizer, loadTokenizer } from "../text/tokenizer.ts";
-import { type FolderSource, parseJson, readText } from "../weights/byte_source.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { type FolderSource, parseJson, readJson, readText } from "../weights/byte_source.ts";
+import type { TensorSource } from "../weights/checkpoint.ts";
 import { findWeights, openCheckpoint } from "../weights/open_checkpoint.ts";
 import type { Config } from "../config.ts";
 import { loadModel } from "./load.ts";
 import { type Model, freeModel } from "./parameters.ts";
-import { type TextEncoderModel, createTextEncoder } from "./text_encoder.ts";
+import type { TextEncoderModel } from "./text_encoder.ts";
+import { type TextEncoderPlace, findTextEncoder, openTextEncoder, ownTextEncoder } from "./text_encoder_folder.ts";
 import { UNet2DConditionModel } from "./unet.ts";
-import { readUNetConfig } from "./unet_config.ts";
+import { type UNetConfig, readUNetConfig } from "./unet_config.ts";
 import { AutoencoderKL, readVaeConfig } from "./vae.ts";
 
 /** Options of `loadLatentDiffusion`. */
@@ -20,6 +22,11 @@ export interface LdmOptions {
   dtype?: Float;
   /** Take the U-Net from `unet_ema/`. */
   ema?: boolean;
+  /**
+   * Folder, path or URL of a text encoder with its tokenizer, in place of the model's own: a published repository with
+   * its files side by side, or a model folder in the diffusers layout.
+   */
+  textEncoder?: string | FolderSource;
   /** Bytes loaded so far of all bytes of the part that is loading. */
   onProgress?: (part: string, bytes: number, total: number) => void;
   signal?: AbortSignal;
@@ -32,6 +39,8 @@ export interface LatentEncoders {
   readonly vae: AutoencoderKL;
   readonly textEncoder: TextEncoderModel;
   readonly tokenizer: Tokenizer;
+  /** Folder of the text encoder, where it is not the model's own. */
+  readonly textEncoderName?: string;
   /** SHA-256 over the configs and all weights, in the order in which the models declare them. */
   readonly sha256: string;
   free(): void;
@@ -52,10 +61,10 @@ export async function loadLatentDiffusion(gpu: Gpu, platform: Platform, folder: 
   const parts = createPartLoader(gpu, platform, folder, options);
   const unetFolder = options.ema ? "unet_ema" : "unet";
   const unet = new UNet2DConditionModel(readUNetConfig(...(await parts.config(`${unetFolder}/config.json`))));
-  const encoders = await readEncoders(parts, folder);
+  const { encoders, weights } = await openEncoders(parts, platform, folder, options);
   const schedule = new Schedule(...(await parts.config("scheduler/scheduler_config.json")));
-  checkUNetFits(folder.name, unet, encoders);
-  await parts.load([...encoderParts(encoders), { name: unetFolder, model: unet, dtype: dtype === "f16" ? "f16" : "auto" }]);
+  checkUNetFits(folder.name, unet.config, encoders);
+  await parts.load([...weights, { folder, directory: unetFolder, model: unet, dtype: dtype === "f16" ? "f16" : "auto" }]);
   return { gpu, name: folder.name, ...encoders, unet, schedule, dtype, sha256: parts.sha256(), free: parts.free };
 }
 
@@ -63,25 +72,32 @@ export async function loadLatentDiffusion(gpu: Gpu, platform: Platform, folder: 
  * Loads the text encoder and the VAE of a model folder, which needs no U-Net yet.
  * Throws InputError or WeightsError naming the file and what is wrong with it.
  */
-export async function loadLatentEncoders(gpu: Gpu, platform: Platform, folder: FolderSource, options: Pick<LdmOptions, "onProgress" | "signal"> = {}): Promise<LatentEncoders> {
+export async function loadLatentEncoders(gpu: Gpu, platform: Platform, folder: FolderSource, options: Omit<LdmOptions, "dtype" | "ema"> = {}): Promise<LatentEncoders> {
   const parts = createPartLoader(gpu, platform, folder, options);
-  const encoders = await readEncoders(parts, folder);
-  await parts.load(encoderParts(encoders));
+  const { encoders, weights } = await openEncoders(parts, platform, folder, options);
+  if (await folder.has("unet/config.json")) {
+    const config = (await readJson(folder, "unet/config.json")) as Config;
+    checkUNetFits(folder.name, readUNetConfig(`${folder.name}/unet/config.json`, config), encoders);
+  }
+  await parts.load(weights);
   return { gpu, name: folder.name, ...encoders, sha256: parts.sha256(), free: parts.free };
 }
 
-/** A model of a folder whose weights are to be loaded. */
+/** A model whose weights are to be loaded. */
 interface Part {
-  /** Its directory. */
-  name: string;
+  folder: FolderSource;
+  directory: string;
   model: Model;
   dtype: Float | "auto";
-  prefixes?: readonly string[];
+  /** The checkpoint's tensors by the model's names. Default: as they are. */
+  tensorsOf?: (checkpoint: TensorSource) => TensorSource;
 }
 
-/** Reads the parts of a model folder, and hashes what it reads. */
+/** Reads the parts of a model, and hashes what it reads. */
 interface PartLoader {
   config(path: string): Promise<[file: string, config: Config]>;
+  /** Takes a text into the hash. */
+  hash(text: string): void;
   /** Loads all of them, or none where one fails. */
   load(parts: readonly Part[]): Promise<void>;
   sha256(): string;
@@ -90,15 +106,16 @@ interface PartLoader {
 
 function createPartLoader(gpu: Gpu, platform: Platform, folder: FolderSource, { signal, onProgress }: LdmOptions): PartLoader {
   const hasher = platform.createHasher();
+  const hash = (text: string) => hasher.update(new TextEncoder().encode(text));
   const loaded: Model[] = [];
   const free = () => loaded.forEach(freeModel);
-  const loadOne = async ({ name, model, dtype, prefixes }: Part) => {
-    const checkpoint = await openCheckpoint(folder, await findWeights(folder, name));
+  const loadOne = async ({ folder, directory, model, dtype, tensorsOf }: Part) => {
+    const checkpoint = await openCheckpoint(folder, await findWeights(folder, directory));
     try {
-      await loadModel(gpu, model, checkpoint, {
-        prefixes, dtype, signal,
+      await loadModel(gpu, model, tensorsOf?.(checkpoint) ?? checkpoint, {
+        dtype, signal,
         onBytes: (bytes) => hasher.update(bytes),
-        onProgress: (bytes, total) => onProgress?.(name, bytes, total),
+        onProgress: (bytes, total) => onProgress?.(directory || "text_encoder", bytes, total),
       });
       loaded.push(model);
     } finally {
@@ -106,9 +123,10 @@ function createPartLoader(gpu: Gpu, platform: Platform, folder: FolderSource, { 
     }
   };
   return {
+    hash,
     async config(path) {
       const text = await readText(folder, path);
-      hasher.update(new TextEncoder().encode(text));
+      hash(text);
       const file = `${folder.name}/${path}`;
       return [file, parseJson(file, text) as Config];
     },
@@ -125,27 +143,34 @@ function createPartLoader(gpu: Gpu, platform: Platform, folder: FolderSource, { 
   };
 }
 
-type Encoders = Pick<LatentEncoders, "vae" | "textEncoder" | "tokenizer">;
+type Encoders = Pick<LatentEncoders, "vae" | "textEncoder" | "tokenizer" | "textEncoderName">;
 
-/** VAE and text encoder as their configs describe them, without weights. */
-async function readEncoders(parts: PartLoader, folder: FolderSource): Promise<Encoders> {
+/** VAE and text encoder as their configurations describe them, and where their weights are. */
+async function openEncoders(parts: PartLoader, platform: Platform, folder: FolderSource, options: LdmOptions): Promise<{ encoders: Encoders; weights: Part[] }> {
   const vae = new AutoencoderKL(readVaeConfig(...(await parts.config("vae/config.json"))));
-  const textEncoder = createTextEncoder(...(await parts.config("text_encoder/config.json")));
-  const tokenizer = await loadTokenizer(async (name) => ((await folder.has(`tokenizer/${name}`)) ? readText(folder, `tokenizer/${name}`) : undefined), { where: `${folder.name}/tokenizer` });
-  if (tokenizer.length > textEncoder.positions) throw new InputError(folder.name, `the tokenizer gives ${tokenizer.length} positions, the text encoder has ${textEncoder.positions}`);
-  return { vae, textEncoder, tokenizer };
+  const place = await textEncoderPlace(platform, folder, options);
+  const { textEncoder, tokenizer, configText } = await openTextEncoder(place);
+  parts.hash(configText);
+  return {
+    encoders: { vae, textEncoder, tokenizer, textEncoderName: options.textEncoder === undefined ? undefined : place.folder.name },
+    weights: [
+      { ...place, model: textEncoder.model, dtype: "auto", tensorsOf: textEncoder.tensorsOf },
+      { folder, directory: "vae", model: vae, dtype: "auto" },
+    ],
+  };
 }
 
-function encoderParts({ vae, textEncoder }: Encoders): Part[] {
-  return [
-    { name: "text_encoder", model: textEncoder.model, dtype: "auto", prefixes: textEncoder.prefixes },
-    { name: "vae", model: vae, dtype: "auto" },
-  ];
+async function textEncoderPlace(platform: Platform, folder: FolderSource, { textEncoder }: LdmOptions): Promise<TextEncoderPlace> {
+  if (textEncoder === undefined) return ownTextEncoder(folder);
+  return findTextEncoder(typeof textEncoder === "string" ? platform.openFolder(textEncoder) : textEncoder);
 }
 
-/** The U-Net of a folder must fit its encoders. */
-function checkUNetFits(name: string, unet: UNet2DConditionModel, { vae, textEncoder }: Encoders): void {
-  const contextWidth = unet.config.levels[0].contextWidth;
-  if (contextWidth !== textEncoder.width) throw new InputError(name, `the U-Net reads text of ${contextWidth} channels, the text encoder gives ${textEncoder.width}`);
-  if (unet.config.inChannels !== vae.config.latentChannels) throw new InputError(name, `the U-Net reads ${unet.config.inChannels} channels, the VAE's latent has ${vae.config.latentChannels}`);
+/** A U-Net must fit the encoders it is used with. */
+function checkUNetFits(name: string, { levels, inChannels }: UNetConfig, { vae, textEncoder, textEncoderName }: Encoders): void {
+  const { contextWidth } = levels[0];
+  if (contextWidth !== textEncoder.width) {
+    const where = textEncoderName ?? name;
+    throw new InputError(where, `the text encoder gives ${textEncoder.width} channels, the U-Net of ${name} reads ${contextWidth} (cross_attention_dim); use the encoder that the U-Net was trained with`);
+  }
+  if (inChannels !== vae.config.latentChannels) throw new InputError(name, `the U-Net reads ${inChannels} channels, the VAE's latent has ${vae.config.latentChannels}`);
 }

@@ -4,6 +4,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Float } from "../ops/check.ts";
 import { type Tensor, dtypeBytes } from "../tensor.ts";
 import type { TensorEntry, TensorSource } from "../weights/checkpoint.ts";
+import { nearestKey } from "../weights/nearest_key.ts";
 import type { Model, Parameter } from "./parameters.ts";
 
 /** Options of `loadModel`. */
@@ -118,10 +119,10 @@ function matchParameters(model: Model, checkpoint: TensorSource, options: LoadOp
   for (const [key, entry] of checkpoint.tensors) {
     const name = rename(key.startsWith(prefix) ? key.slice(prefix.length) : key);
     if (parameters.has(name)) byName.set(name, entry);
-    else if (!ignoredKeys.test(name)) extra.push(key);
+    else if (!ignoredKeys.test(name)) extra.push(entry.name);
   }
   const missing = [...parameters.keys()].filter((name) => !byName.has(name));
-  if (missing.length > 0) throw new WeightsError(checkpoint.name, `lacks ${list(missing, prefix)}; the model's config.json asks for it, so file and config do not belong together`);
+  if (missing.length > 0) throw new WeightsError(checkpoint.name, `lacks ${list(missing, prefix)}${nearest(checkpoint, prefix + missing[0])}; the model's config.json asks for it, so file and config do not belong together`);
   if (extra.length > 0) throw new WeightsError(checkpoint.name, `holds ${list(extra, "")}, which the model's config.json does not ask for; file and config do not belong together`);
   const matched = new Map<Parameter, TensorEntry>();
   for (const [name, parameter] of parameters) {
@@ -143,4 +144,10 @@ function pickPrefix(checkpoint: TensorSource, prefixes: readonly string[], known
 function list(names: string[], prefix: string): string {
   const rest = names.length > 1 ? ` and ${names.length - 1} more` : "";
   return `tensor ${prefix}${names[0]}${rest}`;
+}
+
+/** The key of the file that may have been meant. */
+function nearest(checkpoint: TensorSource, wanted: string): string {
+  const key = nearestKey(wanted, checkpoint.tensors.keys());
+  return key === undefined ? "" : ` (the nearest that it has is ${checkpoint.tensors.get(key)?.name})`;
 }

@@ -3,8 +3,10 @@ import type { Float } from "../ops/check.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Encoding } from "../text/tokenizer.ts";
 import { BertModel, readBertConfig } from "./bert.ts";
-import { ClipTextModel, readClipTextConfig } from "./clip.ts";
+import { ClipTextModel, type ClipTextConfig, readClipTextConfig, readOpenClipConfig } from "./clip.ts";
 import { type Config, ConfigReader } from "../config.ts";
+import type { TensorSource } from "../weights/checkpoint.ts";
+import { bertTensors, clipTensors } from "../weights/text_layouts.ts";
 import type { Model } from "./parameters.ts";
 
 /** A text encoder as a latent diffusion model uses it. */
@@ -14,8 +16,10 @@ export interface TextEncoderModel {
   readonly width: number;
   /** Positions that it has: the longest sequence it takes. */
   readonly positions: number;
-  /** Prefixes that published checkpoints put before its keys. */
-  readonly prefixes: readonly string[];
+  /** What transformers puts before its keys in the files that it writes, such as `bert.`. */
+  readonly keyPrefix: string;
+  /** The tensors of a checkpoint in any published layout, by the names of `model`. Throws WeightsError where it holds none. */
+  tensorsOf(checkpoint: TensorSource): TensorSource;
   /**
    * Last hidden states [P, N, width] of P encodings. `masked` is false for the unconditional text of guidance,
    * which diffusers' pipeline encodes without an attention mask. CLIP is never masked.
@@ -25,13 +29,23 @@ export interface TextEncoderModel {
   forward(ids: Tensor, options: { mask?: Tensor; dtype: Float }): Tensor;
 }
 
-/** The text encoder that a text_encoder/config.json describes. Throws InputError for other kinds. */
+/**
+ * The text encoder that a config.json of transformers or an open_clip_config.json describes.
+ * Throws InputError for other kinds.
+ */
 export function createTextEncoder(file: string, config: Config): TextEncoderModel {
-  const architectures = Array.isArray(config.architectures) ? config.architectures.join(" ") : "";
-  const kind = `${String(config.model_type ?? "")} ${architectures}`.toLowerCase();
-  if (kind.includes("clip_text") || kind.includes("cliptext")) return clipEncoder(file, config);
-  if (kind.includes("bert")) return bertEncoder(file, config);
-  return new ConfigReader(file, config).fail("model_type", `is ${JSON.stringify(config.model_type)}; supported: bert and clip_text_model`);
+  if (config.model_cfg !== undefined) return clipEncoder(readOpenClipConfig(file, config));
+  const kind = config.model_type ?? kindOfArchitecture(config.architectures);
+  if (kind === "clip" || kind === "clip_text_model") return clipEncoder(readClipTextConfig(file, config));
+  if (kind === "bert" || kind === "cxr-bert" || kind === "roberta") return bertEncoder(file, config);
+  return new ConfigReader(file, config).fail("model_type", `is ${JSON.stringify(kind)}; supported: bert, cxr-bert, roberta, clip_text_model and clip`);
+}
+
+/** Configs of early versions of transformers name their class alone. */
+function kindOfArchitecture(architectures: unknown): string | undefined {
+  const name = Array.isArray(architectures) ? String(architectures[0]) : "";
+  if (/^(CXR)?Bert/.test(name)) return "bert";
+  return name.startsWith("CLIPText") ? "clip_text_model" : undefined;
 }
 
 const stack = (encodings: readonly Encoding[], pick: (encoding: Encoding) => Int32Array) => Uint32Array.from(encodings.flatMap((encoding) => [...pick(encoding)]));
@@ -51,12 +65,13 @@ function textEncoder(facts: Omit<TextEncoderModel, "encode">): TextEncoderModel 
 
 function bertEncoder(file: string, config: Config): TextEncoderModel {
   const model = new BertModel(readBertConfig(file, config));
-  const { width, positions } = model.config;
-  return textEncoder({ model, width, positions, prefixes: ["bert.", "", "text_encoder.", "model."], forward: (ids, options) => model.forward(ids, options) });
+  const { width, positions, padding } = model.config;
+  const keyPrefix = padding === undefined ? "bert." : "roberta.";
+  return textEncoder({ model, width, positions, keyPrefix, tensorsOf: bertTensors, forward: (ids, options) => model.forward(ids, options) });
 }
 
-function clipEncoder(file: string, config: Config): TextEncoderModel {
-  const model = new ClipTextModel(readClipTextConfig(file, config));
-  const { width, positions } = model.config;
-  return textEncoder({ model, width, positions, prefixes: ["text_model.", ""], forward: (ids, { dtype }) => model.forward(ids, { dtype }) });
+function clipEncoder(config: ClipTextConfig): TextEncoderModel {
+  const model = new ClipTextModel(config);
+  const { width, positions } = config;
+  return textEncoder({ model, width, positions, keyPrefix: "text_model.", tensorsOf: clipTensors, forward: (ids, { dtype }) => model.forward(ids, { dtype }) });
 }

@@ -17,7 +17,8 @@ import { boxOnFilm, pointOnFilm } from "./film_coordinates.ts";
 export interface ResultRecord {
   version: string;
   image: { name: string; sha256: string; width: number; height: number; notes: readonly string[] };
-  model: { name: string; sha256: string };
+  /** `textEncoder`: where it is not the model's own. The hash is of all parts that were used. */
+  model: { name: string; sha256: string; textEncoder?: string };
   adapter: string;
   driver: string;
   dtype: string;
@@ -90,7 +91,7 @@ export function resultRecord(result: GroundResult, context: RecordContext): Resu
   return {
     version: context.version,
     image: { name: context.imageName, sha256: context.imageSha256, width: film.width, height: film.height, notes: film.notes },
-    model: { name: lastName(ldm.name), sha256: ldm.sha256 },
+    model: { name: lastName(ldm.name), sha256: ldm.sha256, textEncoder: ldm.textEncoderName && lastName(ldm.textEncoderName) },
     adapter: ldm.gpu.adapter.device,
     driver: ldm.gpu.adapter.description,
     dtype: ldm.dtype,

@@ -29,14 +29,17 @@ export interface Tokenizer {
   encode(text: string): Encoding;
 }
 
-/** transformers writes 1e30 where a tokenizer has no limit; no text encoder has this many positions. */
-const noLimit = 100_000;
+/**
+ * From here on a length is no N: tokenizers of BERT and RoBERTa state the positions that their encoders have, 512, and
+ * transformers writes 1e30 where there is no limit. Diffusion models read fewer.
+ */
+const encoderLimit = 512;
 
 /**
  * Loads the tokenizer of a text encoder.
  * @param files the content of a diffusers `tokenizer/` folder
  * @param options.where its name, for errors
- * @param options.fallbackLength N where `model_max_length` is absent or without limit: 77 in all published models
+ * @param options.fallbackLength N where `model_max_length` is absent or the encoder's own limit: 77 in all published models
  * @throws InputError where files are missing, broken, or of another kind of tokenizer
  */
 export async function loadTokenizer(
@@ -96,7 +99,7 @@ function paddingId(library: LibraryTokenizer, config: Record<string, unknown>, w
 
 function maximumLength(config: Record<string, unknown>, where: string): number | undefined {
   const length = config.model_max_length;
-  if (length === undefined || length === null || Number(length) > noLimit) return undefined;
+  if (length === undefined || length === null || Number(length) >= encoderLimit) return undefined;
   if (!Number.isInteger(length) || Number(length) < 3) {
     throw new InputError(`${where}/tokenizer_config.json`, `model_max_length is ${String(length)}; it must be 3 or more`);
   }

@@ -10,6 +10,9 @@ export type TokenizerFiles =
   | Readonly<Record<string, string | undefined>>
   | ((name: string) => string | undefined | Promise<string | undefined>);
 
+/** The files that may be read. */
+export const tokenizerFileNames: readonly string[] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt"];
+
 /** What the tokenizer library takes: tokenizer.json, and tokenizer_config.json joined with special_tokens_map.json. */
 export interface TokenizerSources {
   definition: object;

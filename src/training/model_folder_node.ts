@@ -5,16 +5,16 @@ import { readFilm } from "../data/decode_node.ts";
 import type { DataSample } from "../data/layouts/layout.ts";
 import { Schedule } from "../diffusion/schedule.ts";
 import { prepareImage } from "../grounding/prepare_image.ts";
-import { BertModel, readBertConfig } from "../models/bert.ts";
-import { type TextEncoderModel, createTextEncoder } from "../models/text_encoder.ts";
+import type { TextEncoderModel } from "../models/text_encoder.ts";
+import { type OpenedTextEncoder, findTextEncoder, openTextEncoder, ownTextEncoder } from "../models/text_encoder_folder.ts";
 import { UNet2DConditionModel } from "../models/unet.ts";
 import { readUNetConfig } from "../models/unet_config.ts";
 import { AutoencoderKL, readVaeConfig } from "../models/vae.ts";
-import { type Tokenizer, loadTokenizer } from "../text/tokenizer.ts";
+import { tokenizerFileNames } from "../text/tokenizer_files.ts";
 import { onDisk } from "../weights/atomic_file_node.ts";
 import { parseJson, readText } from "../weights/byte_source.ts";
 import { openFolder } from "../weights/byte_source_node.ts";
-import type { Checkpoint } from "../weights/checkpoint.ts";
+import type { Checkpoint, TensorSource } from "../weights/checkpoint.ts";
 import { findWeights, openCheckpoint } from "../weights/open_checkpoint.ts";
 import type { ImageDataset } from "./vae_training.ts";
 
@@ -22,20 +22,24 @@ import type { ImageDataset } from "./vae_training.ts";
 export interface ModelFolder {
   readonly name: string;
   /** Text of a part's config.json. */
-  configText(part: string): Promise<string>;
+  configText(part: "unet" | "vae"): Promise<string>;
   unet(): Promise<UNet2DConditionModel>;
   vae(): Promise<AutoencoderKL>;
-  bert(): Promise<BertModel>;
-  textEncoder(): Promise<TextEncoderModel>;
-  tokenizer(): Promise<Tokenizer>;
+  textEncoder(): Promise<OpenedTextEncoder>;
   schedule(): Promise<Schedule>;
   /** Weights of a part; close them when done. */
-  weights(part: string): Promise<Checkpoint>;
+  weights(part: "unet" | "vae"): Promise<Checkpoint>;
+  /** Weights of its text encoder, by that model's keys; close them when done. */
+  textEncoderWeights(encoder: TextEncoderModel): Promise<TensorSource & Pick<Checkpoint, "close">>;
 }
 
-/** Opens a model folder. Its methods throw InputError or WeightsError for what is missing or not supported. */
-export function openModelFolder(path: string): ModelFolder {
+/**
+ * Opens a model folder, with the text encoder of another folder where one is named. Its methods throw InputError
+ * or WeightsError for what is missing or not supported.
+ */
+export function openModelFolder(path: string, options: { textEncoder?: string } = {}): ModelFolder {
   const folder = openFolder(path);
+  const place = () => (options.textEncoder === undefined ? ownTextEncoder(folder) : findTextEncoder(openFolder(options.textEncoder)));
   const config = async (file: string): Promise<[string, Config]> => {
     const text = await readText(folder, file);
     return [`${path}/${file}`, parseJson(`${path}/${file}`, text) as Config];
@@ -45,24 +49,44 @@ export function openModelFolder(path: string): ModelFolder {
     configText: (part) => readText(folder, `${part}/config.json`),
     unet: async () => new UNet2DConditionModel(readUNetConfig(...(await config("unet/config.json")))),
     vae: async () => new AutoencoderKL(readVaeConfig(...(await config("vae/config.json")))),
-    bert: async () => new BertModel(readBertConfig(...(await config("text_encoder/config.json")))),
-    textEncoder: async () => createTextEncoder(...(await config("text_encoder/config.json"))),
-    tokenizer: () => loadTokenizer(async (name) => ((await folder.has(`tokenizer/${name}`)) ? readText(folder, `tokenizer/${name}`) : undefined), { where: `${path}/tokenizer` }),
+    textEncoder: async () => openTextEncoder(await place()),
     schedule: async () => new Schedule(...(await config("scheduler/scheduler_config.json"))),
     weights: async (part) => openCheckpoint(folder, await findWeights(folder, part)),
+    async textEncoderWeights(encoder) {
+      const { folder: source, directory } = await place();
+      const checkpoint = await openCheckpoint(source, await findWeights(source, directory));
+      const close = () => checkpoint.close();
+      try {
+        return { ...encoder.tensorsOf(checkpoint), close };
+      } catch (error) {
+        await close();
+        throw error;
+      }
+    },
   };
 }
 
 /**
  * Makes a whole model folder of a checkpoint: the base model's folder, with what the checkpoint has in place of its
- * own. Moving averages lie beside, such as `unet_ema`.
+ * own, and the text encoder of another folder where one is named. Moving averages lie beside, such as `unet_ema`.
  */
-export async function assembleModel(base: string, checkpoint: string, out: string): Promise<void> {
+export async function assembleModel(base: string, checkpoint: string, out: string, options: { textEncoder?: string } = {}): Promise<void> {
   const entries = await readdir(checkpoint, { withFileTypes: true });
   const parts = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const kept = (source: string) => !parts.includes(relative(base, source)) && basename(source) !== "samples";
+  const replaced = options.textEncoder === undefined ? parts : [...parts, "text_encoder", "tokenizer"];
+  const kept = (source: string) => !replaced.includes(relative(base, source)) && basename(source) !== "samples";
   await onDisk(out, cp(base, out, { recursive: true, filter: kept }));
+  if (options.textEncoder !== undefined) await copyTextEncoder(options.textEncoder, out, parts.includes("text_encoder"));
   for (const part of parts) await onDisk(out, cp(join(checkpoint, part), join(out, part), { recursive: true }));
+}
+
+/** Copies an encoder's files, whose weights stay out where they were trained, and its tokenizer's. */
+async function copyTextEncoder(source: string, out: string, isTrained: boolean): Promise<void> {
+  const { directory, tokenizerDirectory } = await findTextEncoder(openFolder(source));
+  const copy = (from: string, to: string, names: readonly string[]) => Promise.all(names.map((name) => onDisk(out, cp(join(source, from, name), join(out, to, name)))));
+  const filesOf = async (of: string) => (await readdir(join(source, of), { withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name);
+  if (!isTrained) await copy(directory, "text_encoder", await filesOf(directory));
+  await copy(tokenizerDirectory, "tokenizer", (await filesOf(tokenizerDirectory)).filter((name) => tokenizerFileNames.includes(name)));
 }
 
 /** The films of a data set, prepared as the VAE reads them. */

@@ -16,10 +16,8 @@ import type { TrainingTask } from "./unet_training.ts";
 export interface RunPart {
   readonly place: PartPlace;
   readonly model: Model;
-  /** Closed once it was read, where it is a file. */
+  /** By the model's own keys. Closed once it was read, where it is a file. */
   readonly start: TensorSource & { close?(): Promise<void> };
-  /** Prefixes that the start's keys may have. Default: the place's own. */
-  readonly prefixes?: readonly string[];
 }
 
 /** A run in a folder of its own: checkpoints and a log of its steps. */
@@ -72,8 +70,8 @@ export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunRes
   const log = await openStepLog(join(out, STEP_LOG), firstStep);
   const result: RunResult = { checkpoint: found?.folder };
   try {
-    for (const { place, model, start, prefixes } of options.parts) {
-      const sources = earlier?.parts.get(place.folder) ?? { weights: start, prefixes };
+    for (const { place, model, start } of options.parts) {
+      const sources = earlier?.parts.get(place.folder) ?? { weights: start, keyPrefix: "" };
       parts.push(await createTrainedPart(gpu, model, place, sources, { dtype: recipe.dtype, ema: recipe.emaDecay > 0 }));
     }
     const running = (optimisation = new Optimisation(gpu, recipe, parts, task.loss, earlier?.state));

@@ -30,8 +30,8 @@ export interface PartPlace {
 /** Where the tensors of a part come from. What is absent starts from the weights (ema) or from zeros (moments). */
 export interface PartSources {
   readonly weights: TensorSource;
-  /** Prefixes that its keys may have. Default: the part's own. */
-  readonly prefixes?: readonly string[];
+  /** What stands before its keys. Default: the part's own. */
+  readonly keyPrefix?: string;
   readonly ema?: TensorSource;
   /** Keys begin with `mean.` and `square.`, then the folder. */
   readonly moments?: TensorSource;
@@ -59,9 +59,9 @@ export interface PartOptions {
 /** Makes all parameters of `model` trainable: loads them, and what belongs to them. Throws WeightsError where they do not fit. */
 export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace, sources: PartSources, options: PartOptions): Promise<TrainedPart> {
   const sets: ParameterSet[] = [];
-  const load = async (source: TensorSource, prefixes: readonly string[], ignoredKeys: RegExp) => {
+  const load = async (source: TensorSource, keyPrefix: string, ignoredKeys: RegExp) => {
     const set = declareAlike(model.parameters);
-    await loadModel(gpu, { parameters: set, ignoredKeys, renameKey: model.renameKey }, source, { dtype: "f32", prefixes });
+    await loadModel(gpu, { parameters: set, ignoredKeys, renameKey: model.renameKey }, source, { dtype: "f32", prefixes: [keyPrefix] });
     sets.push(set);
     return set;
   };
@@ -72,12 +72,12 @@ export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace
     return set;
   };
   const moment = (name: "mean" | "square") =>
-    sources.moments ? load(sources.moments, [`${name}.${place.folder}.`], /^(mean|square)\.|^state$/) : startFrom(({ packedShape }) => zeros(gpu, packedShape));
+    sources.moments ? load(sources.moments, `${name}.${place.folder}.`, /^(mean|square)\.|^state$/) : startFrom(({ packedShape }) => zeros(gpu, packedShape));
   try {
-    const weights = await load(sources.weights, sources.prefixes ?? [place.keyPrefix], model.ignoredKeys);
+    const weights = await load(sources.weights, sources.keyPrefix ?? place.keyPrefix, model.ignoredKeys);
     const whole = (name: string) => onePiece(weights.get(name) as Parameter);
     for (const name of weights.keys()) whole(name);
-    const ema = options.ema ? (sources.ema ? await load(sources.ema, [place.keyPrefix], model.ignoredKeys) : startFrom(({ name }) => duplicate(whole(name)))) : undefined;
+    const ema = options.ema ? (sources.ema ? await load(sources.ema, place.keyPrefix, model.ignoredKeys) : startFrom(({ name }) => duplicate(whole(name)))) : undefined;
     const part = { ...place, stored: model.parameters, weights, means: await moment("mean"), squares: await moment("square"), ema };
     for (const [name, parameter] of model.parameters) parameter.fill([gpu.keep(cast(whole(name), options.dtype))]);
     return part;

@@ -54,16 +54,16 @@ export async function openValidation(gpu: Gpu, options: ValidationOptions): Prom
   const { model, out } = options;
   const films: ValidationFilm[] = [];
   for (const { id, imagePath, caption, boxes } of options.samples) films.push({ id, film: await readFilm(imagePath), phrase: firstAlternative(caption), boxes });
-  const [vae, textEncoder, tokenizer, schedule] = [await model.vae(), options.textEncoder ?? (await model.textEncoder()), await model.tokenizer(), await model.schedule()];
+  const [vae, opened, schedule] = [await model.vae(), await model.textEncoder(), await model.schedule()];
+  const textEncoder = options.textEncoder ?? opened.textEncoder;
   const loaded: Model[] = [];
-  const load = async (part: string, built: Model, prefixes?: readonly string[]) => {
-    const weights = await model.weights(part);
-    await loadModel(gpu, built, weights, { prefixes }).finally(() => weights.close());
+  const load = async (built: Model, weights: Awaited<ReturnType<ModelFolder["textEncoderWeights"]>>) => {
+    await loadModel(gpu, built, weights).finally(() => weights.close());
     loaded.push(built);
   };
-  await load("vae", vae);
-  if (!options.textEncoder) await load("text_encoder", textEncoder.model, textEncoder.prefixes);
-  const shared = { gpu, name: model.name, vae, textEncoder, tokenizer, schedule, free: () => undefined };
+  await load(vae, await model.weights("vae"));
+  if (!options.textEncoder) await load(textEncoder.model, await model.textEncoderWeights(textEncoder));
+  const shared = { gpu, name: model.name, vae, textEncoder, tokenizer: opened.tokenizer, schedule, free: () => undefined };
 
   return {
     async validate(steps, parts) {

@@ -52,9 +52,9 @@ export const clipGolden: Golden = {
     const golden = await readGoldenFile(context.folder, path);
     const parts: Part[] = [];
     for (const [name, penultimate] of [["last_hidden_state", false], ["openclip_penultimate", true]] as const) {
-      const build = (...[file, config]: Parameters<typeof readClipTextConfig>) => new ClipTextModel(readClipTextConfig(file, penultimate ? { ...config, hidden_act: "gelu" } : config));
+      const build = (...[file, config]: Parameters<typeof readClipTextConfig>) => new ClipTextModel({ ...readClipTextConfig(file, config), ...(penultimate ? { penultimate, activation: "gelu" } : {}) });
       const { output } = await withModel(context, "tiny_clip", build, () => ({ prefixes: ["text_model.", ""] }), (clip) =>
-        onDevice(gpu, () => ({ output: clip.forward(uploadIntegers(gpu, golden.tensor("in.input_ids")), { dtype: "f32", penultimate }) })),
+        onDevice(gpu, () => ({ output: clip.forward(uploadIntegers(gpu, golden.tensor("in.input_ids")), { dtype: "f32" }) })),
       );
       parts.push(relativePart(name, output.data, golden.tensor(`out.${name}`).data, outputBound));
     }

@@ -23,6 +23,8 @@ export interface FolderSource {
   /** @throws WeightsError where the file is missing or cannot be read */
   open(path: string): Promise<ByteSource>;
   has(path: string): Promise<boolean>;
+  /** Names of the files in a directory (`""`: the folder itself), in order; absent where they cannot be had, as over HTTP. */
+  list?(directory: string): Promise<string[]>;
 }
 
 /** The part of `into`, or of new memory, that a read of `length` bytes at `offset` fills. @throws WeightsError on a range outside the file */
@@ -81,6 +83,10 @@ export function fileFolder(name: string, files: ReadonlyMap<string, Uint8Array |
     },
     async has(path) {
       return files.has(path);
+    },
+    async list(directory) {
+      const start = directory === "" ? "" : `${directory}/`;
+      return [...files.keys()].flatMap((path) => (path.startsWith(start) && !path.slice(start.length).includes("/") ? path.slice(start.length) : [])).sort();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { open, stat } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WeightsError } from "../errors.ts";
 import { readTarget, type ByteSource, type FolderSource } from "./byte_source.ts";
@@ -38,6 +38,9 @@ export function openFolder(path: string): FolderSource {
     open: (relative) => openFile(join(path, relative)),
     async has(relative) {
       return stat(join(path, relative)).then((stats) => stats.isFile(), () => false);
+    },
+    async list(directory) {
+      return readdir(join(path, directory)).then((names) => names.sort(), () => []);
     },
   };
 }

@@ -34,7 +34,7 @@ export interface HubAddress {
 export const componentFolders = ["unet", "unet_ema", "vae", "text_encoder", "tokenizer", "scheduler"];
 const safetensorsNames = /^(diffusion_pytorch_model|model)(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/;
 const torchNames = /^(diffusion_pytorch_model|pytorch_model)(-\d+-of-\d+)?\.bin(\.index\.json)?$/;
-const textNames = /^(config|scheduler_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$|^(vocab|merges)\.txt$/;
+const textNames = /^(config|scheduler_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|open_clip_config)\.json$|^(vocab|merges)\.txt$/;
 
 /** Checks and completes an address. @throws InputError where endpoint or repository cannot be one */
 export function hubAddress(endpoint: string | undefined, repository: string, revision = "main"): HubAddress {

@@ -6,11 +6,12 @@ import { openSharded } from "./sharded.ts";
 import { shown } from "./shown.ts";
 import type { TorchOptions } from "./torch_checkpoint.ts";
 
-/** File names under which diffusers and transformers look for weights, in their order. */
+/** File names under which diffusers and transformers, and then open_clip, look for weights, in their order. */
 export const weightFileNames = [
   "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
   "model.safetensors", "model.safetensors.index.json",
   "diffusion_pytorch_model.bin", "pytorch_model.bin", "pytorch_model.bin.index.json",
+  "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
 ] as const;
 
 /**
@@ -34,19 +35,34 @@ export async function openCheckpointSource(source: ByteSource, options: TorchOpt
 }
 
 /**
- * Path of the weights in a directory of the diffusers layout, such as `unet`; "" is the folder itself.
- * @throws WeightsError where none of the usual names is there
+ * Path of the weights in a directory of the diffusers layout, such as `unet`; "" is the folder itself. Where none of the
+ * usual names is there, it is the one checkpoint of a trainer, such as GLoRIA's `chexpert_resnet50.ckpt`.
+ * @throws WeightsError where there are no weights, or a trainer's checkpoint beside others
  */
 export async function findWeights(folder: FolderSource, directory: string): Promise<string> {
-  const path = await weightsPath(folder, directory);
-  if (path !== undefined) return path;
-  throw new WeightsError(directory === "" ? folder.name : `${folder.name}/${directory}`, `has no weights; put one of ${weightFileNames.join(", ")} there`);
+  const usual = await weightsPath(folder, directory);
+  const found = [...(usual === undefined ? [] : [usual]), ...(await trainerCheckpoints(folder, directory))];
+  if (found.length === 1) return found[0];
+  const where = directory === "" ? folder.name : `${folder.name}/${directory}`;
+  if (found.length > 1) throw new WeightsError(where, `holds several weights (${found.join(", ")}); leave only those that are meant`);
+  throw new WeightsError(where, `has no weights; put one of ${weightFileNames.join(", ")} there`);
+}
+
+/** Checkpoints of trainers; not the state that transformers' trainer leaves beside its weights. */
+async function trainerCheckpoints(folder: FolderSource, directory: string): Promise<string[]> {
+  const names = (await folder.list?.(directory)) ?? [];
+  return names.filter((name) => /\.(ckpt|pt|pth|tar)$/.test(name) && !/^(optimizer|scheduler|scaler|rng_state)/.test(name)).map((name) => inDirectory(directory, name));
+}
+
+/** Path of a file in a directory of a folder; "" is the folder itself. */
+export function inDirectory(directory: string, file: string): string {
+  return directory === "" ? file : `${directory}/${file}`;
 }
 
 /** Path as of `findWeights`, or undefined where none of the usual names is there. */
 export async function weightsPath(folder: FolderSource, directory: string): Promise<string | undefined> {
   for (const file of weightFileNames) {
-    const path = directory === "" ? file : `${directory}/${file}`;
+    const path = inDirectory(directory, file);
     if (await folder.has(path)) return path;
   }
   return undefined;

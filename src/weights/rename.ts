@@ -9,6 +9,11 @@ export function currentAttentionName(name: string): string {
     (_, before: string, block: string, old: string, rest: string) => `${before}${block}.${oldAttentionNames[old]}.${rest}`);
 }
 
+/** Name of a layer norm's weight or bias in a BERT, which checkpoints converted from TensorFlow call gamma and beta. */
+export function currentLayerNormName(name: string): string {
+  return name.replace(/(LayerNorm)\.gamma$/, "$1.weight").replace(/(LayerNorm)\.beta$/, "$1.bias");
+}
+
 /** A name without `prefix`, where it begins with it. */
 export function stripPrefix(name: string, prefix: string): string {
   return name.startsWith(prefix) ? name.slice(prefix.length) : name;
