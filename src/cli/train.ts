@@ -84,7 +84,7 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe): Pro
   const live = recipe.trainTextEncoder ? await model.textEncoder() : undefined;
   const frozen: Model[] = [];
   const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, options, recipe, frozen)] : [await modelPart(model, "unet", unet, options, recipe)];
-  if (live) parts.push(await textEncoderPart(model, live));
+  if (live) parts.push(await textEncoderPart(model, live, options));
   const validation = options.validation === undefined ? undefined : await openValidation(gpu, {
     model, unet, recipe, textEncoder: live?.textEncoder, out: options.out, samples: await collect(await openDataset(options.validation), options.validationFilms),
   });
@@ -160,7 +160,7 @@ async function encoderTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe):
   const start = options.fromScratch ? initialWeights(bert.parameters, recipe.seed, bertInitialValues) : undefined;
   return {
     parts: [
-      await textEncoderPart(model, opened, start),
+      await textEncoderPart(model, opened, options, start),
       { place: { folder: "attribute_heads", weightsFile: "model.safetensors", keyPrefix: "" }, model: heads, start: initialWeights(heads.parameters, recipe.seed) },
     ],
     task: encoderTask(gpu, recipe, { bert, heads, tokenizer: opened.tokenizer, data }),
@@ -197,10 +197,10 @@ async function modelPart(model: ModelFolder, folder: "unet" | "vae", built: Mode
   return { place, model: built, start: options.fromScratch ? initialWeights(built.parameters, seed) : await startModel(model, options).weights(folder) };
 }
 
-async function textEncoderPart(model: ModelFolder, { model: built, prefixes }: TextEncoderModel, options: TrainOptions): Promise<RunPart> {
-  const folder = "text_encoder";
-  const place = { folder, weightsFile: "model.safetensors", keyPrefix: prefixes[0], config: await model.configText(folder) } as const;
-  return { place, model: built, start: await startModel(model, options).weights(folder), prefixes };
+/** A text encoder as a part: from `start`, or from its weights. */
+async function textEncoderPart(model: ModelFolder, { textEncoder, configText }: OpenedTextEncoder, options: TrainOptions, start?: TensorSource): Promise<RunPart> {
+  const place = { folder: "text_encoder", weightsFile: "model.safetensors", keyPrefix: textEncoder.keyPrefix, config: configText } as const;
+  return { place, model: textEncoder.model, start: start ?? (await startModel(model, options).textEncoderWeights(textEncoder)) };
 }
 
 async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: (gpu: Gpu, options: O, recipe: Recipe) => Promise<Training>): Promise<void> {

@@ -16,7 +16,7 @@ import type { TrainingTask } from "./unet_training.ts";
 export interface RunPart {
   readonly place: PartPlace;
   readonly model: Model;
-  /** By the model's own keys. Closed once it was read, where it is a file. */
+  /** By the model's keys, or with the place's prefix before them. Closed once it was read, where it is a file. */
   readonly start: TensorSource & { close?(): Promise<void> };
 }
 
@@ -71,7 +71,7 @@ export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunRes
   const result: RunResult = { checkpoint: found?.folder };
   try {
     for (const { place, model, start } of options.parts) {
-      const sources = earlier?.parts.get(place.folder) ?? { weights: start, keyPrefix: "" };
+      const sources = earlier?.parts.get(place.folder) ?? { weights: start };
       parts.push(await createTrainedPart(gpu, model, place, sources, { dtype: recipe.dtype, ema: recipe.emaDecay > 0 }));
     }
     const running = (optimisation = new Optimisation(gpu, recipe, parts, task.loss, earlier?.state));

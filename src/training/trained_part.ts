@@ -29,9 +29,8 @@ export interface PartPlace {
 
 /** Where the tensors of a part come from. What is absent starts from the weights (ema) or from zeros (moments). */
 export interface PartSources {
+  /** By the model's keys, or with the part's prefix before them. */
   readonly weights: TensorSource;
-  /** What stands before its keys. Default: the part's own. */
-  readonly keyPrefix?: string;
   readonly ema?: TensorSource;
   /** Keys begin with `mean.` and `square.`, then the folder. */
   readonly moments?: TensorSource;
@@ -61,7 +60,7 @@ export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace
   const sets: ParameterSet[] = [];
   const load = async (source: TensorSource, keyPrefix: string, ignoredKeys: RegExp) => {
     const set = declareAlike(model.parameters);
-    await loadModel(gpu, { parameters: set, ignoredKeys, renameKey: model.renameKey }, source, { dtype: "f32", prefixes: [keyPrefix] });
+    await loadModel(gpu, { parameters: set, ignoredKeys, renameKey: model.renameKey }, source, { dtype: "f32", prefixes: [keyPrefix, ""] });
     sets.push(set);
     return set;
   };
@@ -74,7 +73,7 @@ export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace
   const moment = (name: "mean" | "square") =>
     sources.moments ? load(sources.moments, `${name}.${place.folder}.`, /^(mean|square)\.|^state$/) : startFrom(({ packedShape }) => zeros(gpu, packedShape));
   try {
-    const weights = await load(sources.weights, sources.keyPrefix ?? place.keyPrefix, model.ignoredKeys);
+    const weights = await load(sources.weights, place.keyPrefix, model.ignoredKeys);
     const whole = (name: string) => onePiece(weights.get(name) as Parameter);
     for (const name of weights.keys()) whole(name);
     const ema = options.ema ? (sources.ema ? await load(sources.ema, place.keyPrefix, model.ignoredKeys) : startFrom(({ name }) => duplicate(whole(name)))) : undefined;
