@@ -2,10 +2,12 @@
 //   node build.mjs                   everything
 //   node build.mjs --generate-only   only src/generated/kernels.ts
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseKernel, kernelModule } from "./scripts/wgsl.mjs";
+import { kernelModule, parseKernel, withoutEnables } from "./scripts/wgsl.mjs";
+import { minifyWgsl, shortNames } from "./scripts/wgsl_minify.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const kernelsDir = join(root, "kernels");
@@ -39,45 +41,73 @@ function generate() {
   return kernels;
 }
 
+/**
+ * Embeds short WGSL: each kernel file is a module of its own, whose source map leads to the file as it was written.
+ * The host knows a kernel by its overrides and prelude, so their names stay.
+ */
+function minifiedKernels(kernels) {
+  const sources = new Map(kernels.flatMap(({ parts }) => parts.map(({ file, source }) => [join(kernelsDir, file), source])));
+  const names = shortNames([...sources.values()], kernels.flatMap(({ aliases, consts }) => [...aliases, ...aliases.map((alias) => `${alias}4`), ...consts]));
+  const module = (path) => {
+    const source = sources.get(path);
+    // The module's first character comes from the first of the WGSL file.
+    const map = { version: 3, sources: [path], sourcesContent: [source], names: [], mappings: "AAAA" };
+    const url = `data:application/json;base64,${Buffer.from(JSON.stringify(map)).toString("base64")}`;
+    return `export default ${JSON.stringify(minifyWgsl(withoutEnables(source), names))};\n//# sourceMappingURL=${url}`;
+  };
+  return {
+    name: "minified-kernels",
+    setup(build) {
+      build.onLoad({ filter: /generated.kernels\.ts$/ }, () => ({ contents: kernelModule(kernels, { imports: true }), loader: "ts" }));
+      build.onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: module(path), loader: "js" }));
+    },
+  };
+}
+
+/** Removes the source maps of scripts that hold nothing but other packages: they are larger than all the rest. */
+function dropPackageMaps({ outputs }) {
+  for (const [path, { inputs }] of Object.entries(outputs)) {
+    if (!path.endsWith(".js") || !Object.keys(inputs).every((input) => input.startsWith("node_modules/"))) continue;
+    rmSync(join(root, `${path}.map`));
+    writeFileSync(join(root, path), readFileSync(join(root, path), "utf8").replace(/\n\/\/# sourceMappingURL=\S+\s*$/, "\n"));
+  }
+}
+
 async function bundle(kernels) {
   const esbuild = await import("esbuild").catch(() => {
     console.error("build: the packages are not installed; run: npm ci");
     process.exit(2);
   });
-  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const shared = {
     bundle: true,
     format: "esm",
     target: "es2022",
     sourcemap: true,
+    splitting: true,
     logLevel: "warning",
     absWorkingDir: root,
   };
   rmSync(join(root, "dist"), { recursive: true, force: true });
   await esbuild.build({
     ...shared,
-    entryPoints: { node: "src/node.ts", cli: "src/cli/main.ts" },
+    entryPoints: { node: "src/node.ts", models: "src/models.ts", training: "src/training.ts", cli: "src/cli/main.ts" },
     outdir: "dist",
     platform: "node",
     packages: "external",
-    splitting: true,
   });
-  await esbuild.build({
+  const { metafile } = await esbuild.build({
     ...shared,
-    entryPoints: { browser: "src/browser.ts" },
-    outdir: "dist",
+    entryPoints: { index: "src/browser.ts", models: "src/models.ts", training: "src/training.ts" },
+    outdir: "dist/browser",
     platform: "browser",
     minify: true,
-    splitting: true,
-    chunkNames: "browser-[hash]",
-    external: ["@huggingface/tokenizers", "wink-nlp", "wink-eng-lite-web-model"],
-    plugins: [
-      {
-        name: "strip-wgsl",
-        setup: (build) => build.onLoad({ filter: /generated\/kernels\.ts$/ }, () => ({ contents: kernelModule(kernels, { strip: true }), loader: "ts" })),
-      },
-    ],
+    chunkNames: "[name]-[hash]",
+    metafile: true,
+    plugins: [minifiedKernels(kernels)],
   });
+  dropPackageMaps(metafile);
+  const codecs = createRequire(import.meta.url).resolve("dcmjs-codecs");
+  copyFileSync(join(codecs, "../dcmjs-native-codecs.wasm"), join(root, "dist/browser/dcmjs-native-codecs.wasm"));
   execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });
 }
 

@@ -97,14 +97,13 @@ const union = (names) => (names.length === 0 ? "never" : names.map((name) => JSO
 const tuple = (length) => (length === 1 ? "number" : `readonly [${Array(length).fill("number").join(", ")}]`);
 
 /** `enable` lines must come first in a module: they are taken out here and put back by the runtime. */
-const withoutEnables = (source) => source.replace(/^\s*enable\s+[\w\s,]+;[^\n]*$/gm, "");
+export const withoutEnables = (source) => source.replace(/^\s*enable\s+[\w\s,]+;[^\n]*$/gm, "");
 
-/** WGSL without comments and indentation, line by line, so that errors keep their line numbers. */
-const stripped = (source) => withoutComments(source).replace(/^[ \t]+|[ \t]+$/gm, "");
-
-/** The text of src/generated/kernels.ts. `strip`: for the browser bundle, without comments and indentation. */
-export function kernelModule(kernels, { strip = false } = {}) {
-  const embedded = (source) => JSON.stringify(strip ? stripped(withoutEnables(source)) : withoutEnables(source));
+/**
+ * The text of src/generated/kernels.ts. With `imports` the sources are not in it but imported, one module a WGSL file:
+ * a bundler then maps them to their files.
+ */
+export function kernelModule(kernels, { imports = false } = {}) {
   const names = new Set();
   const lines = [
     "// Written by build.mjs from kernels/**/*.wgsl. Do not edit, do not commit.",
@@ -113,9 +112,16 @@ export function kernelModule(kernels, { strip = false } = {}) {
   ];
   const fragments = new Map();
   for (const kernel of kernels) for (const part of kernel.parts.slice(0, -1)) fragments.set(part.file, part.source);
-  const fragmentName = (file) => `fragment_${file.replace(/\W/g, "_")}`;
+  const constantName = (prefix, file) => `${prefix}_${file.replace(/\W/g, "_")}`;
+  const embedded = (file, source) => {
+    if (!imports) return JSON.stringify(withoutEnables(source));
+    const name = constantName("source", file);
+    lines.push(`import ${name} from "../../kernels/${file}";`);
+    return name;
+  };
   for (const [file, source] of fragments) {
-    lines.push(`const ${fragmentName(file)} = { file: ${JSON.stringify(file)}, source: ${embedded(source)} };`);
+    const text = embedded(file, source);
+    lines.push(`const ${constantName("fragment", file)} = { file: ${JSON.stringify(file)}, source: ${text} };`);
   }
   for (const kernel of kernels) {
     const name = camel(kernel.name);
@@ -126,8 +132,8 @@ export function kernelModule(kernels, { strip = false } = {}) {
     const prelude = [...kernel.aliases.map((alias) => `${alias}: "f32" | "f16"`), ...kernel.consts.map((c) => `${c}: number`)].join("; ");
     const type = `Kernel<${union(kernel.bindings.map((b) => b.name))}, { ${params} }, ${union(kernel.overrides)}, { ${prelude} }>`;
     const parts = [
-      ...kernel.parts.slice(0, -1).map((part) => fragmentName(part.file)),
-      `{ file: ${JSON.stringify(own.file)}, source: ${embedded(own.source)} }`,
+      ...kernel.parts.slice(0, -1).map((part) => constantName("fragment", part.file)),
+      `{ file: ${JSON.stringify(own.file)}, source: ${embedded(own.file, own.source)} }`,
     ].join(", ");
     lines.push(
       `/** kernels/${kernel.name}.wgsl */`,

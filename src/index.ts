@@ -20,11 +20,9 @@ export * from "./ops/embed.ts";
 export * from "./ops/fill.ts";
 export * from "./ops/grounding.ts";
 export * from "./ops/image.ts";
-export * from "./ops/loss.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/norm.ts";
 export * from "./ops/norm_backward.ts";
-export * from "./ops/optim.ts";
 export * from "./ops/pointwise.ts";
 export * from "./ops/softmax.ts";
 
