@@ -13,7 +13,7 @@ import { assertMatches, randomValues, testDtypes, testGpu, upload } from "./harn
 const gpu = await testGpu();
 const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const variants = (["subgroup", "vector", "tiled", "naive"] as const).filter((variant) => variant !== "subgroup" || gpu.has("subgroups"));
-const activations = [undefined, "gelu", "gelu_tanh", "quick_gelu", "silu"] as const;
+const activations = [undefined, "gelu", "gelu_tanh", "quick_gelu", "silu", "relu"] as const;
 
 interface CheckOptions {
   variant?: ProductVariant;

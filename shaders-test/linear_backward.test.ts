@@ -17,7 +17,7 @@ import { activate, productReference } from "./product_reference.ts";
 const gpu = await testGpu();
 const plainGpu = await testGpu({ without: ["subgroups", "shader-f16"] });
 const variants = (["subgroup", "vector", "tiled", "naive"] as const).filter((variant) => variant !== "subgroup" || gpu.has("subgroups"));
-const activations = ["gelu", "gelu_tanh", "quick_gelu", "silu"] as const;
+const activations = ["gelu", "gelu_tanh", "quick_gelu", "silu", "relu"] as const;
 const exact = (value: number) => value;
 
 type Sizes = (typeof matmulCases)[number];

@@ -11,6 +11,7 @@ export function activationSlope(x: number, activation: Activation | undefined, r
     const t = Math.tanh(factor * (x + 0.044715 * x ** 3));
     return round(0.5 * (1 + t) + 0.5 * x * (1 - t * t) * factor * (1 + 3 * 0.044715 * x * x));
   }
+  if (activation === "relu") return Number(x > 0);
   const steepness = activation === "quick_gelu" ? 1.702 : 1;
   const s = 1 / (1 + Math.exp(-steepness * x));
   return activation ? round(s * (1 + steepness * x * (1 - s))) : 1;

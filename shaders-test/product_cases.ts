@@ -53,6 +53,8 @@ export const convCases: readonly ConvCase[] = [
   convCase({ kernel: [1, 1], padding: [0, 0, 0, 0], cOut: 20 }),
   convCase({ kernel: [1, 1], padding: [0, 0, 0, 0], c1: 12, c2: 7 }),
   convCase({ kernel: [2, 3], padding: [0, 2, 1, 0], c1: 9 }),
+  convCase({ height: 11, width: 9, c1: 1, cOut: 16, kernel: [7, 7], stride: 2, padding: [3, 3, 3, 3] }),
+  convCase({ kernel: [1, 7], padding: [0, 3, 0, 3], cOut: 20 }),
 ];
 
 /** Products that are timed: name, sizes, dtype of the weights. */

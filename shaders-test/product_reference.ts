@@ -25,6 +25,7 @@ export function activate(x: number, activation: Activation | undefined, round: R
   if (activation === "gelu") return round(0.5 * x * (1 + erf(x / Math.SQRT2)));
   if (activation === "gelu_tanh") return round(0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))));
   if (activation === "quick_gelu") return round(x / (1 + Math.exp(-1.702 * x)));
+  if (activation === "relu") return Math.max(x, 0);
   if (activation === "silu") return round(x / (1 + Math.exp(-x)));
   return x;
 }

@@ -25,6 +25,7 @@ fn activation_slope(x: f32, activation: u32) -> f32 {
     case ACTIVATION_GELU_TANH: { return gelu_tanh_slope(x); }
     case ACTIVATION_QUICK_GELU: { return quick_gelu_slope(x); }
     case ACTIVATION_SILU: { return silu_slope(x); }
+    case ACTIVATION_RELU: { return select(0.0, 1.0, x > 0.0); }
     default: { return 1.0; }
   }
 }

@@ -5,6 +5,7 @@ const ACTIVATION_GELU = 1u;
 const ACTIVATION_GELU_TANH = 2u;
 const ACTIVATION_QUICK_GELU = 3u;
 const ACTIVATION_SILU = 4u;
+const ACTIVATION_RELU = 5u;
 
 // Error function, absolute error below 2e-7: x * P(x^2) for |x| < 1, else 1 - exp(-x^2) * R(1 / (1 + |x| / 2)).
 // P and R interpolate at Chebyshev nodes over [0, 1] and |x| in [1, 6]; both errors are about 1e-8.
@@ -42,12 +43,17 @@ fn silu(x: f32) -> f32 {
   return x * sigmoid(x);
 }
 
+fn relu(x: f32) -> f32 {
+  return max(x, 0.0);
+}
+
 fn activate(x: f32, activation: u32) -> f32 {
   switch activation {
     case ACTIVATION_GELU: { return gelu(x); }
     case ACTIVATION_GELU_TANH: { return gelu_tanh(x); }
     case ACTIVATION_QUICK_GELU: { return quick_gelu(x); }
     case ACTIVATION_SILU: { return silu(x); }
+    case ACTIVATION_RELU: { return relu(x); }
     default: { return x; }
   }
 }

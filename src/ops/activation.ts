@@ -5,10 +5,10 @@ import { bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { elementGrid } from "./grid.ts";
 
 /** Activations that a linear layer or a convolution can end with. */
-export type Activation = "gelu" | "gelu_tanh" | "quick_gelu" | "silu";
+export type Activation = "gelu" | "gelu_tanh" | "quick_gelu" | "silu" | "relu";
 
 /** The numbers of the activations in kernels/lib/activations.wgsl. */
-const activationCodes = { none: 0, gelu: 1, gelu_tanh: 2, quick_gelu: 3, silu: 4 } as const;
+const activationCodes = { none: 0, gelu: 1, gelu_tanh: 2, quick_gelu: 3, silu: 4, relu: 5 } as const;
 
 /** The override ACTIVATION of a kernel. */
 export function activationCode(activation: Activation | undefined): number {
