@@ -36,22 +36,30 @@ export interface TapeEntry {
   free(): void;
 }
 
+/** Is told of an operation before the next one runs: what it computed, and from what that may want a gradient. */
+export type OnOutput = (output: Tensor, inputs: Named) => void;
+
 const activeTapes = new WeakMap<Gpu, Tape>();
 
 /** The operations between watched tensors and a loss, in order: what a backward pass walks back over. */
 export class Tape {
   readonly gpu: Gpu;
   readonly entries: TapeEntry[] = [];
+  readonly onOutput: OnOutput | undefined;
   readonly #within: Tape | undefined;
   readonly #records: boolean;
   /** Roots of the tensors whose gradient is wanted: watched ones, and all that was computed from them. */
   readonly #tracked = new Set<Tensor>();
 
-  /** `within`: a tape whose tracked tensors are tracked here too. `records` false: only finds out what is tracked. */
-  constructor(gpu: Gpu, options: { within?: Tape; records?: boolean } = {}) {
+  /**
+   * `within`: a tape whose tracked tensors are tracked here too. `records` false: only finds out what is tracked.
+   * `onOutput`: told of every operation on tracked tensors, in order; that of `within` is too.
+   */
+  constructor(gpu: Gpu, options: { within?: Tape; records?: boolean; onOutput?: OnOutput } = {}) {
     this.gpu = gpu;
     this.#within = options.within;
     this.#records = options.records ?? true;
+    this.onOutput = options.onOutput ?? options.within?.onOutput;
   }
 
   /** Asks for the gradients of tensors; parameters that are not watched are frozen and cost nothing. */
@@ -136,6 +144,7 @@ export function differentiable<I extends Named, S extends Named>(output: Tensor,
   const inputs = Object.entries(how.inputs);
   const wanted = inputs.filter(([, input]) => input !== undefined && tape.tracks(input)) as [string, Tensor][];
   if (wanted.length === 0) return output;
+  tape.onOutput?.(output, how.inputs);
   const wants = Object.fromEntries(inputs.map(([name, input]) => [name, input !== undefined && tape.tracks(input)])) as Wants<I>;
   tape.record(output, how.saved, (dy, saved, into) => {
     const gradients = how.backward(dy, saved, wants);

@@ -8,15 +8,12 @@ import { embedding } from "../src/ops/embed.ts";
 import { mseLoss } from "../src/ops/loss.ts";
 import { layerNorm } from "../src/ops/norm.ts";
 import { add, multiply, silu } from "../src/ops/pointwise.ts";
-import { checkpointFiles } from "../src/training/checkpoint.ts";
-import { findLatestCheckpoint, openStepLog, saveCheckpoint } from "../src/training/checkpoint_node.ts";
-import { dataOrder, slotsOf } from "../src/training/data_order.ts";
+import { type BatchPosition, dataOrder, slotsOf } from "../src/training/data_order.ts";
 import { initialWeights } from "../src/training/initial_weights.ts";
-import { type StepRecord, train } from "../src/training/loop.ts";
-import { Optimisation } from "../src/training/optimisation.ts";
 import { type Recipe, completeRecipe } from "../src/training/recipe.ts";
-import { resumeSources } from "../src/training/resume_node.ts";
-import { createTrainedPart } from "../src/training/trained_part.ts";
+import { runTraining } from "../src/training/run_node.ts";
+import type { PartPlace } from "../src/training/trained_part.ts";
+import type { TrainingTask } from "../src/training/unet_training.ts";
 
 const [samples, width, taps] = [11, 6, 4];
 
@@ -34,8 +31,11 @@ export function toyModel() {
 export const toyRecipe = (maxSteps: number): Recipe =>
   completeRecipe({ maxSteps, batchSize: taps, accumulationSteps: 2, learningRate: 1e-2, warmupSteps: 3, dtype: "f32", seed: 7 });
 
+/** Where its checkpoints have it. */
+export const toyPlace: PartPlace = { folder: "toy", weightsFile: "model.safetensors", keyPrefix: "" };
+
 /** Tensors of a batch and the loss on them: embedded samples, gated, against noise of their own. */
-export function toyTask(gpu: Gpu, recipe: Recipe, { table, norm, gate, filter }: ReturnType<typeof toyModel>) {
+export function toyTask(gpu: Gpu, recipe: Recipe, { table, norm, gate, filter }: ReturnType<typeof toyModel>): TrainingTask {
   const ids = gpu.tensor(new Uint32Array(taps), [taps]);
   const items = gpu.tensor(new Uint32Array(2 * taps), [taps, 2]);
   const order = dataOrder(recipe, samples);
@@ -45,38 +45,24 @@ export function toyTask(gpu: Gpu, recipe: Recipe, { table, norm, gate, filter }:
     const y = recipe.dtype === "f16" ? silu(x) : add(multiply(silu(x), gate.tensor), multiply(x, filter.tensor.reshape(taps, width)));
     return mseLoss(y, normalNoise(gpu, [taps, width], { seed: recipe.seed, stream: 0, items }));
   };
-  const fillBatch = (position: { step: number; part: number }) => {
+  const fillBatch = async (position: BatchPosition) => {
     ids.write(Uint32Array.from(order.batch(position)));
     items.write(Uint32Array.from(slotsOf(recipe, position).flatMap((slot) => [slot, position.step])));
   };
-  return { loss, fillBatch };
+  return { loss, fillBatch, free: () => [ids, items].forEach((tensor) => tensor.free()) };
 }
 
 async function main(folder: string, maxSteps: number): Promise<void> {
   const gpu = await openGpu();
   const recipe = toyRecipe(maxSteps);
   const toy = toyModel();
-  const place = { folder: "toy", weightsFile: "model.safetensors" as const, keyPrefix: "" };
-  const configuration = { recipe };
   const tell = (line: string) => process.stdout.write(`${line}\n`);
-  const found = await findLatestCheckpoint(folder, configuration, tell);
-  const earlier = found && (await resumeSources(found.folder, [place]));
-  const part = await createTrainedPart(gpu, toy.model, place, earlier?.parts.get("toy") ?? { weights: initialWeights(toy.model.parameters, recipe.seed) }, { dtype: recipe.dtype, ema: true });
-  const { loss, fillBatch } = toyTask(gpu, recipe, toy);
-  const optimisation = new Optimisation(gpu, recipe, [part], loss, earlier?.state);
-  await earlier?.close();
-  const firstStep = found?.step ?? 0;
-  const log = await openStepLog(`${folder}/steps.jsonl`, firstStep);
-  tell(`from ${firstStep}`);
-  await train({
-    recipe, optimisation, fillBatch, firstStep, saveEvery: 3,
-    async onStep(record: StepRecord) {
-      const { seconds: _, ...rest } = record;
-      await log.append(rest);
-    },
-    save: (steps) => saveCheckpoint(folder, steps, configuration, checkpointFiles([part], optimisation.state), 2),
+  await runTraining(gpu, {
+    out: folder, recipe, about: {}, resume: true, saveEvery: 3, keep: 2, divergence: 3, tell,
+    parts: [{ place: toyPlace, model: toy.model, start: initialWeights(toy.model.parameters, recipe.seed) }],
+    task: toyTask(gpu, recipe, toy),
+    onStep: ({ step }) => tell(`step ${step}`),
   });
-  await log.close();
   gpu.close();
   tell("done");
 }

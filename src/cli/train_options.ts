@@ -8,7 +8,9 @@ export interface RunCommandOptions extends Partial<Recipe> {
   resume?: string;
   saveEvery: number;
   keep: number;
+  divergence: number;
   fromScratch?: boolean;
+  startFrom?: string;
   saveModel?: string;
   json?: boolean;
 }
@@ -49,11 +51,13 @@ const unetOnly: readonly (keyof Recipe)[] = ["predictionType", "minSnrGamma", "n
 /** Adds the options of a run and of its recipe, with the recipe's values as defaults. */
 export function addTrainOptions(command: Command, defaults: Readonly<Recipe>, kind: "unet" | "other"): Command {
   command
-    .requiredOption("--out <folder>", "the run's folder: checkpoints and steps.jsonl")
+    .requiredOption("--out <folder>", "the run's folder: checkpoints, metrics.csv and report.html")
     .option("--resume <which>", "latest: go on from the run's latest checkpoint, or start where there is none")
     .option("--save-every <n>", "steps between checkpoints", number, 500)
     .option("--keep <n>", "checkpoints that are kept", number, 3)
     .option("--save-model <folder>", "when done, put a whole model here: the model's folder with what was trained in its place")
+    .option("--divergence <factor>", "stop when the loss stays this many times above its lowest; 0: never", number, 3)
+    .option("--start-from <folder>", "start from the weights of this checkpoint instead of the model's")
     .option("--from-scratch", "start from random weights instead of the model's");
   for (const [name, flag, description, parse] of recipeOptions) {
     if (kind !== "unet" && unetOnly.includes(name)) continue;
@@ -70,11 +74,13 @@ export function recipeOf(options: RunCommandOptions, defaults: Readonly<Recipe> 
 }
 
 /** Checks the options of the run itself. @throws InputError naming the option */
-export function checkRunOptions({ resume, saveEvery, keep }: RunCommandOptions): void {
+export function checkRunOptions({ resume, saveEvery, keep, divergence, startFrom, fromScratch }: RunCommandOptions): void {
   if (resume !== undefined && resume !== "latest") throw new InputError("--resume", `is ${resume}; the one choice is latest`);
   for (const [name, value] of [["--save-every", saveEvery], ["--keep", keep]] as const) {
     if (!Number.isSafeInteger(value) || value < 1) throw new InputError(name, `${value} is not a whole number of 1 or more`);
   }
+  if (divergence !== 0 && divergence <= 1) throw new InputError("--divergence", `${divergence} is neither 0 nor above 1`);
+  if (startFrom !== undefined && fromScratch) throw new InputError("--start-from", "does not go with --from-scratch; choose one");
 }
 
 export function number(text: string): number {

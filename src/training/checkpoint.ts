@@ -1,7 +1,8 @@
-import { InputError } from "../errors.ts";
+import { AttnscopeError, InputError } from "../errors.ts";
 import type { Parameter } from "../models/parameters.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TensorOutput } from "../weights/safetensors_writer.ts";
+import type { Recipe } from "./recipe.ts";
 import type { ParameterSet, TrainedPart } from "./trained_part.ts";
 
 /** A file of a checkpoint: tensors, or text. */
@@ -35,13 +36,20 @@ function partFiles({ weightsFile, keyPrefix, config, others = [] }: TrainedPart,
   return config === undefined ? [weights] : [{ path: `${folder}/config.json`, content: config }, weights];
 }
 
-/** Parameters as f32 tensors of a file, in PyTorch's order of elements. */
+/**
+ * Parameters as f32 tensors of a file, in PyTorch's order of elements. Reading one that holds values that are not finite
+ * throws AttnscopeError: a checkpoint of it would take the place of a good one.
+ */
 export function parameterOutputs(set: ParameterSet, keyPrefix: string): TensorOutput[] {
   return [...set.values()].map((parameter) => ({
     name: keyPrefix + parameter.name,
     dtype: "F32" as const,
     shape: parameter.shape,
-    chunks: () => pieces(async () => pytorchOrder(parameter, await parameter.tensor.read())),
+    chunks: () => pieces(async () => {
+      const values = await parameter.tensor.read();
+      if (!values.every(Number.isFinite)) throw new AttnscopeError(`training: ${keyPrefix}${parameter.name} is no longer finite; nothing was saved, the last checkpoint is kept`);
+      return pytorchOrder(parameter, values);
+    }),
   }));
 }
 
@@ -65,14 +73,25 @@ export function pytorchOrder({ packing, shape, size }: Pick<Parameter, "packing"
   return values;
 }
 
-/** Throws InputError naming the first difference between a checkpoint's configuration and a run's. */
+/**
+ * Throws InputError naming the first difference between a checkpoint's configuration and a run's. A run at a constant
+ * rate may end later than it was to.
+ */
 export function checkSameConfiguration(checkpoint: string, stored: Configuration, wanted: Configuration): void {
-  const difference = firstDifference(stored, JSON.parse(JSON.stringify(wanted)), "");
-  if (difference) throw new InputError(checkpoint, `is of another run: ${difference}; give the same options, or another --out`);
+  const difference = firstDifference(identity(stored), identity(wanted), "");
+  if (!difference) return;
+  const hint = difference.startsWith("recipe.maxSteps ") ? " (the cosine ends there: only a run with --schedule constant can be made longer)" : "";
+  throw new InputError(checkpoint, `is of another run: ${difference}${hint}; give the same options, or another --out`);
+}
+
+/** What a configuration must have in common with another to be of the same run, as JSON. */
+function identity(configuration: Configuration): Configuration {
+  const { recipe, ...others } = JSON.parse(JSON.stringify(configuration)) as { recipe?: Partial<Recipe> };
+  return { recipe: recipe && { ...recipe, maxSteps: recipe.schedule === "constant" ? undefined : recipe.maxSteps }, ...others };
 }
 
 /** The first place at which two JSON values differ, in words. */
-function firstDifference(stored: unknown, wanted: unknown, path: string): string | undefined {
+export function firstDifference(stored: unknown, wanted: unknown, path = ""): string | undefined {
   if (!isBranch(stored) || !isBranch(wanted)) {
     return Object.is(stored, wanted) ? undefined : `${path} is ${JSON.stringify(stored) ?? "absent"} there and ${JSON.stringify(wanted) ?? "absent"} here`;
   }

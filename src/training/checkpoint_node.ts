@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { InputError } from "../errors.ts";
-import { makeFolders, onDisk, renameDurably, writeFileAtomically } from "../weights/atomic_file_node.ts";
+import { onDisk, renameDurably, writeFileAtomically } from "../weights/atomic_file_node.ts";
 import { type ByteSink, writeSafetensors } from "../weights/safetensors_writer.ts";
 import { type CheckpointFile, type Configuration, checkSameConfiguration } from "./checkpoint.ts";
 
@@ -157,35 +157,4 @@ async function hashFile(path: string): Promise<string | undefined> {
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-// --- the log of losses ---------------------------------------------------------------------------------------------
-
-/** A file of JSON objects, one a line, each on the disk before the next step begins. */
-export interface StepLog {
-  append(record: { step: number }): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Opens a run's log for what follows step `step`: lines of later steps, which will be taken again, are removed. */
-export async function openStepLog(path: string, step: number): Promise<StepLog> {
-  await makeFolders(dirname(path));
-  const earlier = (await readFile(path, "utf8").catch(() => "")).split("\n").filter((line) => isRecordUpTo(line, step));
-  await writeFileAtomically(path, (sink) => sink.write(new TextEncoder().encode(earlier.map((line) => `${line}\n`).join(""))));
-  const file = await onDisk(path, open(path, "a"));
-  return {
-    async append(record) {
-      await onDisk(path, file.write(`${JSON.stringify(record)}\n`));
-      await onDisk(path, file.datasync());
-    },
-    close: () => file.close(),
-  };
-}
-
-function isRecordUpTo(line: string, step: number): boolean {
-  try {
-    return JSON.parse(line).step <= step;
-  } catch {
-    return false; // empty, or cut off when the process ended
-  }
 }

@@ -1,9 +1,12 @@
 import { AttnscopeError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
 import type { BatchPosition } from "./data_order.ts";
+import { firstNotFinite } from "./finite.ts";
+import { type LossState, type LossWatch, watchLoss } from "./loss_watch.ts";
 import type { Optimisation, StepResult } from "./optimisation.ts";
-import type { Recipe } from "./recipe.ts";
+import { type Recipe, globalBatch } from "./recipe.ts";
 
-/** One line of a run's log. */
+/** What is recorded of a step. */
 export interface StepRecord {
   /** Optimiser steps taken, this one included. */
   step: number;
@@ -17,6 +20,7 @@ export interface StepRecord {
   /** Steps skipped so far. */
   skippedSteps: number;
   seconds: number;
+  samplesPerSecond: number;
 }
 
 /** A run: what is trained, on what, and what happens between the steps. */
@@ -25,6 +29,8 @@ export interface TrainingRun {
   optimisation: Optimisation;
   /** Puts a batch into the tensors that the loss reads. */
   fillBatch: (position: BatchPosition) => Promise<void> | void;
+  /** The loss that `optimisation` recorded: computed once more where the first tensor that is not finite is looked for. */
+  loss: () => Tensor;
   /** Steps that were taken before. */
   firstStep: number;
   /** Called after every step. */
@@ -35,25 +41,32 @@ export interface TrainingRun {
   /** Looks at the model now and then. */
   validate?: (steps: number) => Promise<unknown>;
   validateEvery?: number;
+  /** Ends a run whose loss diverges; it knows the losses of the steps before. Default: one that never does. */
+  lossWatch?: LossWatch;
   /** When aborted, the step is finished and saved, and `train` throws its reason. */
   signal?: AbortSignal;
 }
 
 /**
  * Trains to the recipe's last step. Throws the signal's reason when interrupted, and AttnscopeError when the loss or
- * the gradients are no longer finite: then nothing is saved, the last checkpoint holds what was good.
+ * the gradients are no longer finite, or the loss diverges. Nothing is saved then, nor while the loss is far above its
+ * lowest: the last checkpoint holds what was good.
  */
 export async function train(run: TrainingRun): Promise<void> {
-  const { recipe, signal } = run;
+  const { recipe, signal, lossWatch = watchLoss(0) } = run;
   for (let step = run.firstStep; step < recipe.maxSteps; step++) {
     signal?.throwIfAborted();
     const started = performance.now();
     const result = await takeStep(run, step);
     const steps = step + 1;
-    await checkFinite(run.optimisation, result, steps);
-    await run.onStep(recordOf(result, steps, (performance.now() - started) / 1000));
-    if (signal?.aborted || steps % run.saveEvery === 0 || steps === recipe.maxSteps) await run.save(steps);
-    if (run.validate && !signal?.aborted && (steps % (run.validateEvery ?? run.saveEvery) === 0 || steps === recipe.maxSteps)) await run.validate(steps);
+    const isLast = steps === recipe.maxSteps;
+    await checkFinite(run, result, step);
+    const record = recordOf(recipe, result, steps, (performance.now() - started) / 1000);
+    await run.onStep(record);
+    const state = lossWatch.add(steps, record.loss);
+    checkConverging(state, steps);
+    if (isLast || (!state.rising && (signal?.aborted || steps % run.saveEvery === 0))) await run.save(steps);
+    if (run.validate && !signal?.aborted && (isLast || steps % (run.validateEvery ?? run.saveEvery) === 0)) await run.validate(steps);
   }
 }
 
@@ -65,18 +78,30 @@ async function takeStep({ recipe, optimisation, fillBatch }: TrainingRun, step: 
   return optimisation.update(step);
 }
 
-function recordOf({ losses, learningRate, emaDecay, state }: StepResult, step: number, seconds: number): StepRecord {
+function recordOf(recipe: Recipe, { losses, learningRate, emaDecay, state }: StepResult, step: number, seconds: number): StepRecord {
   const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
   const gradientNorm = state.gradientFactor === 0 ? undefined : state.gradientNorm;
-  return { step, loss, learningRate, emaDecay, gradientNorm, lossScale: state.lossScale, skippedSteps: state.skippedSteps, seconds };
+  return { step, loss, learningRate, emaDecay, gradientNorm, lossScale: state.lossScale, skippedSteps: state.skippedSteps, seconds, samplesPerSecond: globalBatch(recipe) / seconds };
 }
 
+const ADVICE = "the last checkpoint is kept: start another run from it with --start-from and a lower learning rate";
+
 /** With a loss scale to lower, a step whose gradients overflow is skipped; without one the run has come to an end. */
-async function checkFinite(optimisation: Optimisation, { losses, state }: StepResult, step: number): Promise<void> {
+async function checkFinite({ optimisation, fillBatch, loss }: TrainingRun, { losses, state }: StepResult, step: number): Promise<void> {
   if (state.gradientFactor !== 0 || state.lossScale > 1) return;
-  const names = await optimisation.notFinite();
-  const loss = losses.find((value) => !Number.isFinite(value));
-  const first = loss === undefined ? "the loss is finite" : `the loss is ${loss}`;
-  const gradients = names.length > 0 ? `, the gradients of ${names.length} parameters are not, on the way back first that of ${names[0]}` : "";
-  throw new AttnscopeError(`training: stopped at step ${step}: ${first}${gradients}; the last checkpoint is kept: go on from it with a lower learning rate`);
+  const gradients = await optimisation.notFinite();
+  const part = losses.findIndex((value) => !Number.isFinite(value));
+  await fillBatch({ step, part: Math.max(part, 0) });
+  const forward = await firstNotFinite(optimisation.parts, loss);
+  const facts = [
+    part < 0 ? "the loss is finite" : `the loss is ${losses[part]}`,
+    ...(forward ? [`on the way there ${forward} is the first that is not finite`] : []),
+    ...(gradients.length > 0 ? [`the gradients of ${gradients.length} parameters are not finite, on the way back first that of ${gradients[0]}`] : []),
+  ];
+  throw new AttnscopeError(`training: stopped at step ${step + 1}: ${facts.join(", ")}; ${ADVICE}`);
+}
+
+function checkConverging({ loss, lowest, lowestStep, diverged }: LossState, step: number): void {
+  if (!diverged) return;
+  throw new AttnscopeError(`training: stopped at step ${step}: the loss diverges: it is ${loss.toPrecision(3)} and has been far above ${lowest.toPrecision(3)}, its lowest at step ${lowestStep}, for too long; ${ADVICE}`);
 }

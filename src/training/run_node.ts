@@ -4,11 +4,14 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Model } from "../models/parameters.ts";
 import type { TensorSource } from "../weights/checkpoint.ts";
 import { type Configuration, checkpointFiles } from "./checkpoint.ts";
-import { findLatestCheckpoint, hasCheckpoints, openStepLog, saveCheckpoint } from "./checkpoint_node.ts";
+import { findLatestCheckpoint, hasCheckpoints, saveCheckpoint } from "./checkpoint_node.ts";
 import { type StepRecord, train } from "./loop.ts";
+import { watchLoss } from "./loss_watch.ts";
+import { METRICS_FILE, openMetrics } from "./metrics_node.ts";
 import { Optimisation } from "./optimisation.ts";
 import type { Recipe } from "./recipe.ts";
 import { resumeSources } from "./resume_node.ts";
+import { lockRun } from "./run_lock_node.ts";
 import { type PartPlace, type TrainedPart, createTrainedPart, freeTrainedPart } from "./trained_part.ts";
 import type { TrainingTask } from "./unet_training.ts";
 
@@ -20,7 +23,7 @@ export interface RunPart {
   readonly start: TensorSource & { close?(): Promise<void> };
 }
 
-/** A run in a folder of its own: checkpoints and a log of its steps. */
+/** A run in a folder of its own: checkpoints and metrics. */
 export interface RunOptions {
   readonly out: string;
   readonly recipe: Recipe;
@@ -33,6 +36,8 @@ export interface RunOptions {
   readonly saveEvery: number;
   /** How many checkpoints are kept. */
   readonly keep: number;
+  /** How many times its lowest a loss must stay above to end the run; 0: never. See `watchLoss`. */
+  readonly divergence: number;
   readonly validate?: (steps: number, parts: readonly TrainedPart[]) => Promise<unknown>;
   readonly validateEvery?: number;
   readonly onStep: (record: StepRecord) => void;
@@ -45,19 +50,29 @@ export interface RunOptions {
 export interface RunResult {
   /** The last step's record; absent where the run had ended before. */
   last?: StepRecord;
+  /** Steps that were taken in all. */
+  steps: number;
   /** Folder of its last checkpoint. */
   checkpoint: string | undefined;
 }
 
-/** The log of a run's steps, one JSON object a line. */
-export const STEP_LOG = "steps.jsonl";
-
 /**
  * Trains, from the start or from the latest checkpoint, to the recipe's last step.
  * @returns what it came to
- * @throws InputError where the folder holds another run, or one that `resume` was not asked for; the signal's reason
+ * @throws InputError where the folder holds another run, or one that `resume` was not asked for, or another process
+ * trains there; the signal's reason; AttnscopeError where the run came to a bad end (see `train`)
  */
 export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunResult> {
+  const unlock = await lockRun(options.out);
+  try {
+    return await runLocked(gpu, options);
+  } finally {
+    for (const { start } of options.parts) await start.close?.();
+    await unlock();
+  }
+}
+
+async function runLocked(gpu: Gpu, options: RunOptions): Promise<RunResult> {
   const { out, recipe, task, tell, keep } = options;
   const configuration: Configuration = { recipe, ...options.about };
   if (!options.resume && (await hasCheckpoints(out))) throw new InputError(out, "holds a run already; go on with --resume latest, or choose another --out");
@@ -67,8 +82,10 @@ export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunRes
   if (found) tell(`going on from ${found.folder}`);
   const parts: TrainedPart[] = [];
   let optimisation: Optimisation | undefined;
-  const log = await openStepLog(join(out, STEP_LOG), firstStep);
-  const result: RunResult = { checkpoint: found?.folder };
+  const metrics = await openMetrics(join(out, METRICS_FILE), firstStep);
+  const lossWatch = watchLoss(options.divergence);
+  for (const { step, loss } of metrics.earlier) lossWatch.add(step, loss);
+  const result: RunResult = { steps: firstStep, checkpoint: found?.folder };
   try {
     for (const { place, model, start } of options.parts) {
       const sources = earlier?.parts.get(place.folder) ?? { weights: start };
@@ -76,21 +93,21 @@ export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunRes
     }
     const running = (optimisation = new Optimisation(gpu, recipe, parts, task.loss, earlier?.state));
     await train({
-      recipe, optimisation: running, fillBatch: task.fillBatch, firstStep, saveEvery: options.saveEvery, validateEvery: options.validateEvery, signal: options.signal,
+      recipe, optimisation: running, loss: task.loss, fillBatch: task.fillBatch, firstStep, lossWatch,
+      saveEvery: options.saveEvery, validateEvery: options.validateEvery, signal: options.signal,
       validate: options.validate && ((steps) => options.validate?.(steps, parts) as Promise<unknown>),
       async save(steps) {
         result.checkpoint = await saveCheckpoint(out, steps, configuration, checkpointFiles(parts, running.state), keep);
       },
       async onStep(record) {
-        result.last = record;
-        await log.append(record);
+        Object.assign(result, { last: record, steps: record.step });
+        await metrics.append(record);
         options.onStep(record);
       },
     });
   } finally {
     await earlier?.close();
-    for (const { start } of options.parts) await start.close?.();
-    await log.close();
+    await metrics.close();
     optimisation?.free();
     for (const part of parts) freeTrainedPart(part);
   }

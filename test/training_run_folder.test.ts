@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, readFileSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { testGpu } from "../shaders-test/harness.ts";
+import { InputError } from "../src/errors.ts";
+import { initialWeights } from "../src/training/initial_weights.ts";
+import type { StepRecord } from "../src/training/loop.ts";
+import { METRICS_FILE, openMetrics, readMetrics } from "../src/training/metrics_node.ts";
+import type { Recipe } from "../src/training/recipe.ts";
+import { LOCK_FILE, lockRun } from "../src/training/run_lock_node.ts";
+import { type RunResult, runTraining } from "../src/training/run_node.ts";
+import { temporaryFolder } from "./cli_process.ts";
+import { toyModel, toyPlace, toyRecipe, toyTask } from "./training_run.ts";
+
+const gpu = await testGpu();
+
+// --- metrics.csv -----------------------------------------------------------------------------------------------------
+
+const record = (step: number, changes: Partial<StepRecord> = {}): StepRecord => ({
+  step, loss: 1 / 3, learningRate: 1e-5, emaDecay: 0.1, gradientNorm: 0.7, lossScale: 1, skippedSteps: 0, seconds: 0.25, samplesPerSecond: 32, ...changes,
+});
+
+test("metrics.csv has a row a step and gives the same numbers again", async () => {
+  const path = join(temporaryFolder(), "run", METRICS_FILE);
+  const records = [record(1), record(2, { gradientNorm: undefined, loss: Infinity, skippedSteps: 1 }), record(3, { loss: 1.2345678901234567e-7 })];
+  const file = await openMetrics(path, 0);
+  for (const each of records) await file.append(each);
+  await file.close();
+  assert.deepEqual(await readMetrics(path), records);
+  const [head, first] = readFileSync(path, "utf8").split("\n");
+  assert.equal(head, "step,loss,learning_rate,gradient_norm,loss_scale,skipped_steps,ema_decay,seconds,samples_per_second");
+  assert.equal(first, "1,0.3333333333333333,0.00001,0.7,1,0,0.1,0.25,32");
+  assert.deepEqual(await readMetrics(join(path, "nowhere")), []);
+});
+
+test("metrics go on behind the checkpoint's step; later rows and one that was cut off are gone", async () => {
+  const path = join(temporaryFolder(), METRICS_FILE);
+  const first = await openMetrics(path, 0);
+  for (const step of [1, 2, 3]) await first.append(record(step));
+  await first.close();
+  appendFileSync(path, "1,0.3333,0.00");
+  const second = await openMetrics(path, 2);
+  assert.deepEqual(second.earlier, [record(1), record(2)]);
+  await second.append(record(3, { loss: 5 }));
+  await second.close();
+  assert.deepEqual(await readMetrics(path), [record(1), record(2), record(3, { loss: 5 })]);
+});
+
+// --- the lock --------------------------------------------------------------------------------------------------------
+
+const lockOf = (pid: number, host = hostname()) => JSON.stringify({ pid, host });
+/** The number of a process that has ended. */
+const deadProcess = () => spawnSync(process.execPath, ["-e", ""]).pid as number;
+
+test("a folder is locked until the run ends", async () => {
+  const folder = join(temporaryFolder(), "run");
+  const unlock = await lockRun(folder);
+  await assert.rejects(lockRun(folder), (error) => error instanceof InputError && error.message.includes(`is being trained in by process ${process.pid} on ${hostname()}`));
+  await unlock();
+  assert.deepEqual(readdirSync(folder), []);
+  await (await lockRun(folder))();
+});
+
+test("locks of processes that live are kept, wherever they run; those of dead and of silent ones are void", async () => {
+  const minutesAgo = new Date(Date.now() - 5 * 60_000);
+  const cases: [what: string, content: string, time: Date, isKept: boolean][] = [
+    ["a process that lives", lockOf(process.ppid), new Date(), true],
+    ["one on another computer", lockOf(1, "elsewhere"), new Date(), true],
+    ["one that is about to write who it is", "", new Date(), true],
+    ["a process that is gone", lockOf(deadProcess()), new Date(), false],
+    ["an earlier process with this one's number", lockOf(process.pid), new Date(), false],
+    ["one that has been silent", lockOf(process.ppid), minutesAgo, false],
+    ["a silent one on another computer", lockOf(1, "elsewhere"), minutesAgo, false],
+  ];
+  for (const [what, content, time, isKept] of cases) {
+    const folder = temporaryFolder();
+    const path = join(folder, LOCK_FILE);
+    writeFileSync(path, content);
+    utimesSync(path, time, time);
+    if (isKept) await assert.rejects(lockRun(folder), InputError, what);
+    else await (await lockRun(folder))();
+    assert.equal(existsSync(path), isKept, what);
+  }
+});
+
+// --- longer runs -----------------------------------------------------------------------------------------------------
+
+async function runToy(out: string, recipe: Recipe, resume = true): Promise<RunResult> {
+  const toy = toyModel();
+  const task = toyTask(gpu, recipe, toy);
+  try {
+    return await runTraining(gpu, {
+      out, recipe, task, resume, about: {}, saveEvery: 3, keep: 2, divergence: 3, tell: () => undefined, onStep: () => undefined,
+      parts: [{ place: toyPlace, model: toy.model, start: initialWeights(toy.model.parameters, recipe.seed) }],
+    });
+  } finally {
+    task.free();
+  }
+}
+
+test("a run at a constant rate can be made longer, to the bits of one that was so from the start; with a cosine it cannot", async () => {
+  const constant = (maxSteps: number): Recipe => ({ ...toyRecipe(maxSteps), schedule: "constant" });
+  const [longer, whole, cosine] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
+  await runToy(longer, constant(4));
+  assert.deepEqual([(await runToy(longer, constant(8))).steps, (await runToy(whole, constant(8))).steps], [8, 8]);
+  for (const file of ["toy/model.safetensors", "optimizer.safetensors"]) {
+    assert.ok(readFileSync(join(longer, "checkpoint-000008", file)).equals(readFileSync(join(whole, "checkpoint-000008", file))), file);
+  }
+  const ended = await runToy(longer, constant(5));
+  assert.deepEqual([ended.steps, ended.last], [8, undefined]);
+  await assert.rejects(runToy(longer, { ...constant(8), learningRate: 1 }), /recipe.learningRate is 0.01 there and 1 here; give/);
+  await runToy(cosine, toyRecipe(4));
+  await assert.rejects(runToy(cosine, toyRecipe(8)), /recipe.maxSteps is 4 there and 8 here \(the cosine ends there: only a run with --schedule constant can be made longer\)/);
+});
+
+test("a folder that holds a run is not begun anew, nor left locked", async () => {
+  const folder = temporaryFolder();
+  await runToy(folder, toyRecipe(2));
+  await assert.rejects(runToy(folder, toyRecipe(2), false), /holds a run already; go on with --resume latest/);
+  assert.equal(existsSync(join(folder, LOCK_FILE)), false);
+});
