@@ -17,6 +17,8 @@ export function groundCommand(): Command {
   command
     .argument("[image...]", "PNG, JPEG or DICOM files")
     .requiredOption("--phrase <text...>", "what to look for; every phrase is grounded in every image")
+    .option("--label <name>", "the disease of --tokens disease, such as \"Pleural Effusion\"")
+    .option("--per-word", "also make a map of every word: words.png")
     .option("--boxes <file>", "JSON with reference boxes to draw: [{\"image\": \"film.png\", \"boxes_xywh\": [[x, y, w, h]]}]");
   return addMethodOptions(addRunOptions(command, defaultSettings)).action(ground);
 }

@@ -29,14 +29,14 @@ export interface GroundCommandOptions extends RunOptions, Partial<GroundSettings
 /** What `--text-encoder` takes, in every command that has it. */
 export const textEncoderHelp = "text encoder in place of the model's own: a folder with its configuration, weights and tokenizer, or another model's folder";
 
-/** Adds the options that `ground` and `start` share. */
-export function addRunOptions(command: Command, defaults: { steps: number }): Command {
+/** Adds the options of everything that grounds. */
+export function addRunOptions(command: Command, { steps, out = "attnscope-out" }: { steps: number; out?: string }): Command {
   return command
     .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--text-encoder <folder>", textEncoderHelp)
     .option("--ema", "take the U-Net from unet_ema/")
-    .option("--out <folder>", "where to put the results", "attnscope-out")
-    .option("--steps <n>", "timesteps T", number, defaults.steps)
+    .option("--out <folder>", "where to put the results", out)
+    .option("--steps <n>", "timesteps T", number, steps)
     .option("--seed <n>", "seed of all noise", number, defaultSettings.seed)
     .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
     .option("--batch <n>", "items of one U-Net evaluation: auto or a number; the result does not depend on it", batch, defaultSettings.batch)
@@ -51,12 +51,10 @@ export function addMethodOptions(command: Command): Command {
     .addOption(new Option("--mode <mode>", "how the network is sampled").choices(["gt", "gt1", "cfg", "text"]).default(mode))
     .option("--last-steps <n>", "how many of the last timesteps make the map", number, lastSteps)
     .addOption(new Option("--tokens <choice>", "which words make the map").choices(["lexical", "disease", "all"]).default(tokens))
-    .option("--label <name>", "the disease of --tokens disease, such as \"Pleural Effusion\"")
     .addOption(new Option("--merge <kind>", "how image and text bias enter the map").choices(["mixture", "linear", "quadratic", "none"]).default(merge))
     .option("--layers <list>", "cross-attention layers: all, or numbers such as 0,3", layerList, layers)
     .option("--guidance <scale>", "guidance scale of the modes cfg and gt1 and of the text bias", number, guidance)
-    .addOption(new Option("--reading <reading>", "as the paper has it, or as the published code does").choices(["paper", "compat"]).default(reading))
-    .option("--per-word", "also make a map of every word: words.png");
+    .addOption(new Option("--reading <reading>", "as the paper has it, or as the published code does").choices(["paper", "compat"]).default(reading));
 }
 
 /**

@@ -84,8 +84,13 @@ async function writeReport(run: GroundRun): Promise<void> {
 }
 
 function emptyRun(out: string): GroundRun {
+  return { out, results: [], failures: [], warnings: [], ...noWork(), seconds: 0, interrupted: false };
+}
+
+/** What no call has taken yet. */
+export function noWork(): Pick<GroundRun, "cost" | "timings"> {
   const none: Cost = { unetEvaluations: 0, flops: 0, bytesReadBack: 0 };
-  return { out, results: [], failures: [], warnings: [], cost: { ...none, published: { ...none } }, timings: {}, seconds: 0, interrupted: false };
+  return { cost: { ...none, published: { ...none } }, timings: {} };
 }
 
 async function* prepended<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
@@ -137,14 +142,14 @@ export function shortened(phrase: string): string {
 }
 
 interface CallContext {
-  plan: RunPlan;
+  plan: Pick<RunPlan, "settings" | "signal">;
   pipeline: GroundingPipeline;
   count: EvaluationCount;
   progress: Progress;
 }
 
 /** One call of the pipeline, watched. */
-async function groundCall(items: readonly CallItem[], { plan, pipeline, count, progress }: CallContext): Promise<{ results: GroundResult[]; gpuBytesPeak: number }> {
+export async function groundCall(items: readonly CallItem[], { plan, pipeline, count, progress }: CallContext): Promise<{ results: GroundResult[]; gpuBytesPeak: number }> {
   const { settings, signal } = plan;
   const { gpu } = pipeline.ldm;
   const names = [...new Set(items.map(({ work }) => basename(work.path)))];
@@ -161,7 +166,7 @@ async function groundCall(items: readonly CallItem[], { plan, pipeline, count, p
 }
 
 /** What the user must know of a film's results. */
-function warningsOf({ film }: FilmWork, { synthetic, pipeline }: Session): string[] {
+export function warningsOf({ film }: Pick<FilmWork, "film">, { synthetic, pipeline }: Session): string[] {
   const { sampleSize } = pipeline.ldm.vae.config;
   return [
     ...(synthetic && !isOfItsKind(film, synthetic) ? [synthetic.note] : []),
@@ -185,7 +190,7 @@ async function writeResult(work: FilmWork, result: GroundResult, { pipeline, out
 }
 
 /** Adds what one call took: its results share the numbers. */
-function addWork(run: GroundRun, { cost, timings }: GroundResult): void {
+export function addWork(run: Pick<GroundRun, "cost" | "timings">, { cost, timings }: GroundResult): void {
   for (const key of ["unetEvaluations", "flops", "bytesReadBack"] as const) {
     run.cost[key] += cost[key];
     run.cost.published[key] += cost.published[key];

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { reportError } from "./command.ts";
 import { dataCommand } from "./data_command.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evalCommand } from "./eval.ts";
 import { groundCommand } from "./ground.ts";
 import { version } from "./package.ts";
 import { startCommand } from "./start.ts";
@@ -15,7 +16,7 @@ export function createProgram(): Command {
     .description("Where in this image is what this phrase says?")
     .version(version)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
-  for (const command of [groundCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), weightsCommand()]) program.addCommand(command);
+  for (const command of [groundCommand(), evalCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), weightsCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
   return program;

@@ -1,0 +1,182 @@
+import { open, readFile, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { InputError } from "../errors.ts";
+import type { Cost } from "../grounding/savings.ts";
+import type { GroundSettings } from "../grounding/options.ts";
+import { firstDifference } from "../training/checkpoint.ts";
+import { makeFolders, onDisk, writeFileAtomically } from "../weights/atomic_file_node.ts";
+import { parseJson } from "../weights/byte_source.ts";
+import type { Shard } from "./plan.ts";
+import { type EvalRow, rowKey } from "./row.ts";
+
+/** All that the rows of a run depend on, besides the films' pixels and the device. */
+export interface EvalConfiguration {
+  readonly version: string;
+  readonly model: { readonly sha256: string; readonly dtype: string };
+  /** `samples`: those of the split; `sha256`: of paths, texts, labels and boxes. */
+  readonly data: { readonly dataset: string; readonly split?: string; readonly samples: number; readonly sha256: string };
+  readonly settings: Omit<GroundSettings, "batch" | "perWord" | "label">;
+  readonly controls: boolean;
+  readonly limit?: number;
+}
+
+/** One sitting of a run: where it ran and what it did. */
+export interface EvalSession {
+  readonly adapter: string;
+  readonly driver: string;
+  /** When it began, ISO 8601. */
+  readonly started: string;
+  readonly seconds: number;
+  /** Maps that were made. */
+  readonly phrases: number;
+  readonly cost: Cost & { readonly published: Cost };
+  /** What the reader must know of the results. */
+  readonly warnings: readonly string[];
+  /** Samples and images that could not be used, and why. */
+  readonly leftOut: readonly string[];
+}
+
+/** What `run.json` says of a run. */
+export interface EvalRun {
+  /** Runs are the same where this is. */
+  readonly configuration: EvalConfiguration;
+  /** Name of the model. */
+  readonly model: string;
+  /** The parts of the data that it has; empty where it has all. */
+  readonly shards: readonly Shard[];
+  readonly sessions: readonly EvalSession[];
+}
+
+/** What a session adds its part to. */
+type RunFacts = Omit<EvalRun, "sessions">;
+
+/** A folder that a run leaves its rows in, to go on from. */
+export interface RunFolder {
+  readonly path: string;
+  /** The rows so far. */
+  readonly rows: readonly EvalRow[];
+  /** Adds rows; they are on the disk when this resolves. */
+  append(rows: readonly EvalRow[]): Promise<void>;
+  /** Tells what this session has done so far. */
+  record(session: EvalSession): Promise<EvalRun>;
+  close(): Promise<void>;
+}
+
+const RUN = "run.json";
+const ROWS = "rows.jsonl";
+
+/**
+ * Opens a run's folder, new or to go on in.
+ * @throws InputError where it cannot be written, or naming the first difference where it holds another run
+ */
+export async function openRunFolder(path: string, run: RunFacts): Promise<RunFolder> {
+  await makeFolders(path);
+  const earlier = await readRun(path);
+  if (earlier) checkSameRun(path, earlier, run);
+  const known = await readRows(path);
+  if (known && !earlier) throw new InputError(join(path, ROWS), `has the rows of an unknown run, whose ${RUN} is missing; choose another --out`);
+  if (known) await onDisk(path, truncate(join(path, ROWS), known.bytes));
+  const past = earlier?.sessions ?? [];
+  await writeRun(path, { ...run, sessions: past });
+  const rows = [...(known?.rows ?? [])];
+  const file = await onDisk(path, open(join(path, ROWS), "a"));
+  return {
+    path,
+    rows,
+    async append(added) {
+      await onDisk(path, file.appendFile(added.map((row) => `${JSON.stringify(row)}\n`).join("")));
+      await onDisk(path, file.datasync());
+      rows.push(...added);
+    },
+    async record(session) {
+      const told = { ...run, sessions: [...past, session] };
+      await writeRun(path, told);
+      return told;
+    },
+    close: () => file.close(),
+  };
+}
+
+function checkSameRun(path: string, earlier: RunFacts, { configuration, shards }: RunFacts): void {
+  const difference = firstDifference({ ...earlier.configuration, shards: earlier.shards }, { ...configuration, shards });
+  if (difference) throw new InputError(join(path, RUN), `is of another run: ${difference}; give the same options, or another --out`);
+}
+
+/**
+ * Joins the rows of shards in a new folder.
+ * @throws InputError where two of them are of different runs or have a row in common; nothing is written then
+ */
+export async function mergeRuns(paths: readonly string[], out: string): Promise<{ run: EvalRun; rows: EvalRow[] }> {
+  if (await readRun(out)) throw new InputError(out, "holds a run already; choose another --out");
+  const parts = await Promise.all(paths.map(readWholeRun));
+  const [first] = parts;
+  const owner = new Map<string, string>();
+  for (const { path, run, rows } of parts) {
+    const difference = firstDifference(first.run.configuration, run.configuration);
+    if (difference) throw new InputError(path, `cannot be joined with ${first.path}: ${difference}; evaluate it again with the same options`);
+    for (const row of rows) {
+      const other = owner.get(rowKey(row));
+      if (other) throw new InputError(path, `has sample ${row.sample} (${row.image}: ${JSON.stringify(row.phrase)}), which ${other} has too; join shards of one evaluation`);
+      owner.set(rowKey(row), path);
+    }
+  }
+  const run = { ...first.run, shards: parts.flatMap((part) => part.run.shards), sessions: parts.flatMap((part) => part.run.sessions) };
+  const rows = parts.flatMap((part) => part.rows);
+  await writeFileAtomically(join(out, ROWS), (sink) => sink.write(new TextEncoder().encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))));
+  await writeRun(out, run);
+  return { run, rows };
+}
+
+async function readWholeRun(path: string): Promise<{ path: string; run: EvalRun; rows: EvalRow[] }> {
+  const run = await readRun(path);
+  if (!run) throw new InputError(path, `holds no run (${RUN} is missing); name folders that attnscope eval has made`);
+  return { path, run, rows: (await readRows(path))?.rows ?? [] };
+}
+
+/** A run's description; undefined where there is none. */
+async function readRun(path: string): Promise<EvalRun | undefined> {
+  const text = await readIfThere(join(path, RUN));
+  return text === undefined ? undefined : (parseJson(join(path, RUN), text) as EvalRun);
+}
+
+async function writeRun(path: string, run: EvalRun): Promise<void> {
+  await writeFileAtomically(join(path, RUN), (sink) => sink.write(new TextEncoder().encode(`${JSON.stringify(run, null, 2)}\n`)));
+}
+
+/**
+ * The rows of a folder and the bytes that they take: a last line that was cut off when the process ended does not count.
+ * undefined where there are none.
+ * @throws InputError where another line is damaged
+ */
+async function readRows(path: string): Promise<{ rows: EvalRow[]; bytes: number } | undefined> {
+  const file = join(path, ROWS);
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  const lines = text.split("\n");
+  lines.pop(); // empty, or cut off
+  const rows = lines.map(parseRow);
+  if (rows.length > 0 && !rows.at(-1)) {
+    rows.pop();
+    lines.pop();
+  }
+  const damaged = rows.indexOf(undefined);
+  if (damaged >= 0) throw new InputError(`${file}:${damaged + 1}`, "is no row of an evaluation; remove the line, and its sample is evaluated again");
+  return { rows: rows as EvalRow[], bytes: Buffer.byteLength(lines.map((line) => `${line}\n`).join("")) };
+}
+
+function parseRow(line: string): EvalRow | undefined {
+  try {
+    const row = JSON.parse(line) as EvalRow;
+    return Number.isInteger(row.sample) && row.metrics ? row : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file's text; undefined where there is no such file. */
+async function readIfThere(file: string): Promise<string | undefined> {
+  return readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined;
+    throw new InputError(file, `cannot be read (${cause.code}); check its permissions`, { cause });
+  });
+}
