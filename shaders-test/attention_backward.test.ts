@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { attention, crossAttention } from "../src/ops/attention.ts";
-import { type AttentionBackwardVariant, attentionBackward, attentionBackwardVariants } from "../src/ops/attention_backward.ts";
+import { attention, attentionDevice, attentionVariants, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
+import { type AttentionBackwardVariant, type AttentionSaved, attentionBackward, attentionBackwardVariants } from "../src/ops/attention_backward.ts";
 import type { Float } from "../src/ops/check.ts";
+import { cast } from "../src/ops/pointwise.ts";
 import { Tape } from "../src/tape.ts";
+import type { Tensor } from "../src/tensor.ts";
 import { attentionBackwardReference } from "./attention_backward_reference.ts";
 import { type AttentionCase, attentionBackwardCases, attentionBackwardHalfCases, crossAttentionBackwardCases } from "./attention_cases.ts";
-import { type Visible, probabilities, weightedValues } from "./attention_reference.ts";
+import { type Visible, probabilities, rowStatistics, weightedValues } from "./attention_reference.ts";
 import { assertDerivative, tapeGradients } from "./gradients.ts";
 import { assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
@@ -50,21 +52,31 @@ function place(on: Gpu, size: AttentionCase, contexts: number, dtype: Float) {
   return { values, tensors: { q, k, v }, dout };
 }
 
+/** The same with what a forward pass in f32 saves. */
+function placeSaved(on: Gpu, size: AttentionCase, sharing: Sharing, dtype: Float, visible: Visible) {
+  const placed = place(on, size, sharing.contexts, dtype);
+  const { q, k, v } = placed.values;
+  const result = weightedValues(size, probabilities(size, q, k, Math.fround, sharing.of, visible), v, Math.fround, sharing.of);
+  const out = cast(on.tensor(Float32Array.from(result), placed.tensors.q.shape), dtype);
+  const statistics = on.tensor(rowStatistics(size, q, k, sharing.of, visible), [2, size.batch, size.heads, size.queries]);
+  return { ...placed, saved: { ...placed.tensors, out, statistics } satisfies AttentionSaved };
+}
+
 /** The kernels' gradients beside the reference's. */
 async function checkCase(on: Gpu, size: AttentionCase, dtype: Float, variant?: AttentionBackwardVariant, sharing = own(size), mask?: Uint32Array) {
   const { batch, keys, heads, causal } = size;
-  const { values, tensors, dout } = place(on, size, sharing.contexts, dtype);
+  const visible = causalOr(size, mask ? (b, _, j) => mask[b * keys + j] === 1 : all);
+  const { values, saved, dout } = placeSaved(on, size, sharing, dtype, visible);
   const keyMask = mask && on.tensor(mask, [batch, keys]);
   const contextOf = sharing.contexts === 1 || sharing.contexts === batch ? undefined : on.tensor(Uint32Array.from({ length: batch }, (_, b) => sharing.of(b)), [batch]);
   const gradients = on.scope("test", () => {
-    const { q, k, v } = attentionBackward(dout, { ...tensors, keyMask, contextOf }, { q: true, k: true, v: true }, { heads, causal, variant });
+    const { q, k, v } = attentionBackward(dout, { ...saved, keyMask, contextOf }, { q: true, k: true, v: true }, { heads, causal, variant });
     return [q, k, v].map((gradient) => on.keep(gradient!));
   });
-  const visible = causalOr(size, mask ? (b, _, j) => mask[b * keys + j] === 1 : all);
   for (const [i, name] of (["dq", "dk", "dv"] as const).entries()) {
     assertMatches(await gradients[i].read(), (round) => attentionBackwardReference(size, values, values.dout, round, sharing.of, visible)[name], dtype, name);
   }
-  for (const tensor of [...gradients, ...Object.values(tensors), dout, keyMask, contextOf]) tensor?.free();
+  for (const tensor of [...gradients, ...Object.values(saved), dout, keyMask, contextOf]) tensor?.free();
 }
 
 test("the reference's gradients are the derivatives of its attention", () => {
@@ -115,8 +127,8 @@ for (const variant of attentionBackwardVariants(gpu)) {
   test(`attention backward ${variant}: two runs give the same bits, and an item's gradients do not depend on the batch`, async () => {
     const size: AttentionCase = { batch: 3, heads: 2, queries: 50, keys: 61, headSize: 40 };
     const gradients = async (of: AttentionCase) => {
-      const { tensors, dout } = place(gpu, of, of.batch, "f32");
-      const { q, k, v } = attentionBackward(dout, tensors, { q: true, k: true, v: true }, { heads: of.heads, variant });
+      const { saved, dout } = placeSaved(gpu, of, own(of), "f32", all);
+      const { q, k, v } = attentionBackward(dout, saved, { q: true, k: true, v: true }, { heads: of.heads, variant });
       return Promise.all([q!.read(), k!.read(), v!.read()]);
     };
     const whole = await gradients(size);
@@ -131,30 +143,34 @@ test("without subgroups and f16 the default variant agrees too", async () => {
 
 test("more workgroups than one grid dimension holds", () => checkCase(gpu, { batch: 70_000, heads: 1, queries: 1, keys: 2, headSize: 1 }, "f32"));
 
-test("gradients flow through attention on a tape, causal and masked", async () => {
-  const size: AttentionCase = { batch: 2, heads: 2, queries: 9, keys: 9, headSize: 5, causal: true };
-  const { values, tensors, dout } = place(gpu, size, size.batch, "f32");
-  const mask = Uint32Array.from({ length: 18 }, (_, i) => (i % 9 < 6 ? 1 : 0));
-  const keyMask = gpu.tensor(mask, [2, 9]);
+/** The gradients of attentions on a tape, each variant of which saves the statistics itself, beside the reference's. */
+async function checkTape(size: AttentionCase, sharing: Sharing, visible: Visible, op: (q: Tensor, k: Tensor, v: Tensor) => Tensor) {
+  const { values, tensors, dout } = place(gpu, size, sharing.contexts, "f32");
   const { q, k, v } = tensors;
-  const gradients = await tapeGradients(gpu, [q, k, v], () => attention(q, k, v, { heads: 2, causal: true, keyMask }), dout);
-  const visible = causalOr(size, (b, _, j) => mask[b * 9 + j] === 1);
+  const gradients = await tapeGradients(gpu, [q, k, v], () => op(q, k, v), dout);
   for (const [i, name] of (["dq", "dk", "dv"] as const).entries()) {
-    assertMatches(gradients[i], (round) => attentionBackwardReference(size, values, values.dout, round, own(size).of, visible)[name], "f32", name);
+    assertMatches(gradients[i], (round) => attentionBackwardReference(size, values, values.dout, round, sharing.of, visible)[name], "f32", name);
   }
-});
+}
 
-test("gradients flow through cross-attention with shared contexts on a tape", async () => {
-  const size: AttentionCase = { batch: 5, heads: 2, queries: 7, keys: 9, headSize: 4 };
-  const of = (item: number) => [1, 0, 1, 1, 0][item];
-  const { values, tensors, dout } = place(gpu, size, 2, "f32");
-  const contextOf = gpu.tensor(Uint32Array.from({ length: 5 }, (_, b) => of(b)), [5]);
-  const { q, k, v } = tensors;
-  const gradients = await tapeGradients(gpu, [q, k, v], () => crossAttention(q, k, v, { heads: 2, contextOf }).out, dout);
-  for (const [i, name] of (["dq", "dk", "dv"] as const).entries()) {
-    assertMatches(gradients[i], (round) => attentionBackwardReference(size, values, values.dout, round, of)[name], "f32", name);
-  }
-});
+for (const variant of attentionVariants(attentionDevice(gpu))) {
+  test(`gradients flow through attention ${variant} on a tape: causal and masked, heads in slices`, async () => {
+    const causal: AttentionCase = { batch: 2, heads: 2, queries: 9, keys: 9, headSize: 5, causal: true };
+    const keyMask = gpu.tensor(Uint32Array.from({ length: 18 }, (_, i) => (i % 9 < 6 ? 1 : 0)), [2, 9]);
+    await checkTape(causal, own(causal), causalOr(causal, (_, __, j) => j < 6), (q, k, v) => attention(q, k, v, { heads: 2, causal: true, keyMask, variant }));
+    const wide: AttentionCase = { batch: 1, heads: 2, queries: 3, keys: 4, headSize: 264 };
+    await checkTape(wide, own(wide), all, (q, k, v) => attention(q, k, v, { heads: 2, variant }));
+  });
+}
+
+const shared: AttentionCase = { batch: 5, heads: 2, queries: 7, keys: 9, headSize: 4 };
+for (const variant of crossAttentionVariants(shared, attentionDevice(gpu))) {
+  test(`gradients flow through cross-attention ${variant} with shared contexts on a tape`, () => {
+    const of = (item: number) => [1, 0, 1, 1, 0][item];
+    const contextOf = gpu.tensor(Uint32Array.from({ length: 5 }, (_, b) => of(b)), [5]);
+    return checkTape(shared, { contexts: 2, of }, all, (q, k, v) => crossAttention(q, k, v, { heads: 2, contextOf, variant }).out);
+  });
+}
 
 test("captured probabilities have no gradient: a tape refuses them, unless nothing wants one", () => {
   const { q, k, v } = place(gpu, { batch: 1, heads: 1, queries: 3, keys: 4, headSize: 2 }, 1, "f32").tensors;
@@ -166,12 +182,17 @@ test("captured probabilities have no gradient: a tape refuses them, unless nothi
   tape.free();
 });
 
-test("only wanted gradients are computed, and a gradient of another shape is refused", () => {
-  const { tensors, dout } = place(gpu, { batch: 2, heads: 1, queries: 3, keys: 3, headSize: 2 }, 2, "f32");
+test("only wanted gradients are computed, and tensors of another shape are refused", () => {
+  const size: AttentionCase = { batch: 2, heads: 1, queries: 3, keys: 3, headSize: 2 };
+  const { saved, dout } = placeSaved(gpu, size, own(size), "f32", all);
+  const every = { q: true, k: true, v: true };
   const wanted = (names: string[]) => {
     const wants = { q: names.includes("q"), k: names.includes("k"), v: names.includes("v") };
-    return Object.entries(attentionBackward(dout, tensors, wants, { heads: 1 })).filter(([, gradient]) => gradient).map(([name]) => name);
+    return Object.entries(attentionBackward(dout, saved, wants, { heads: 1 })).filter(([, gradient]) => gradient).map(([name]) => name);
   };
   for (const names of [["q"], ["k"], ["v"], ["k", "v"], []]) assert.deepEqual(wanted(names), names);
-  assert.throws(() => attentionBackward(gpu.empty([1, 3, 2]), tensors, { q: true, k: true, v: true }, { heads: 1 }), ShapeError);
+  assert.throws(() => attentionBackward(gpu.empty([1, 3, 2]), saved, every, { heads: 1 }), ShapeError);
+  assert.throws(() => attentionBackward(dout, { ...saved, statistics: gpu.empty([2, 2, 3]) }, every, { heads: 1 }), /statistics is \[2,2,3\]/);
+  const choices = { keyMask: gpu.empty([2, 3], "u32"), contextOf: gpu.empty([2], "u32") };
+  assert.throws(() => attentionBackward(dout, { ...saved, ...choices }, every, { heads: 1 }), /not both/);
 });

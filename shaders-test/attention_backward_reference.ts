@@ -1,5 +1,5 @@
 import type { AttentionCase } from "./attention_cases.ts";
-import { type Visible, probabilities } from "./attention_reference.ts";
+import { type Visible, probabilities, weightedValues } from "./attention_reference.ts";
 import type { Round } from "./harness.ts";
 
 /** What an attention reads. */
@@ -10,8 +10,8 @@ export interface AttentionValues {
 }
 
 /**
- * Gradients of sum(dout * out) in plain loops: dP = dout v^T, D = rows' sums of P * dP, dS = P * (dP - D) where a key is
- * visible, dq = scale * dS k, dk = scale * dS^T q, dv = P^T dout, the last two summed over the items of each of the
+ * Gradients of sum(dout * out) in plain loops: dP = dout v^T, D = rows' sums of dout * out, dS = P * (dP - D) where a key
+ * is visible, dq = scale * dS k, dk = scale * dS^T q, dv = P^T dout, the last two summed over the items of each of the
  * `contexts`.
  */
 export function attentionBackwardReference(
@@ -24,6 +24,7 @@ export function attentionBackwardReference(
 ): { dq: Float64Array; dk: Float64Array; dv: Float64Array } {
   const { batch, heads, queries, keys, headSize } = size;
   const p = probabilities(size, q, k, round, contextOf, visible);
+  const out = weightedValues(size, p, v, round, contextOf);
   const scale = round(headSize ** -0.5);
   const dq = new Float64Array(q.length);
   const dk = new Float64Array(k.length);
@@ -36,11 +37,11 @@ export function attentionBackwardReference(
         const qBase = ((b * queries + i) * heads + h) * headSize;
         const kBase = (j: number) => ((contextOf(b) * keys + j) * heads + h) * headSize;
         let mean = 0;
+        for (let c = 0; c < headSize; c++) mean = round(mean + round(dout[qBase + c] * out[qBase + c]));
         for (let j = 0; j < keys; j++) {
           let dot = 0;
           for (let c = 0; c < headSize; c++) dot = round(dot + round(dout[qBase + c] * v[kBase(j) + c]));
           dp[j] = dot;
-          mean = round(mean + round(p[pBase + j] * dot));
         }
         for (let j = 0; j < keys; j++) {
           const ds = visible(b, i, j) ? round(p[pBase + j] * round(dp[j] - mean)) : 0;

@@ -39,6 +39,37 @@ export function probabilities(
   return p;
 }
 
+/** Stand-in for the score of a hidden key in the kernels (kernels/lib/online_softmax.wgsl). */
+const masked = Math.fround(-1e38);
+
+/**
+ * What the backward pass reads of the rows of scores, f32 [2, B, heads, Nq]: the largest, before the factor 1 / sqrt(d),
+ * and 1 over the sum of exponentials beside it. The scores are rounded as a forward pass in f32 rounds them.
+ */
+export function rowStatistics(
+  { batch, heads, queries, keys, headSize }: AttentionCase,
+  q: ArrayLike<number>,
+  k: ArrayLike<number>,
+  contextOf: (item: number) => number,
+  visible: Visible = () => true,
+): Float32Array {
+  const rows = batch * heads * queries;
+  const statistics = new Float32Array(2 * rows);
+  for (let row = 0; row < rows; row++) {
+    const [b, h, i] = [Math.floor(row / queries / heads), Math.floor(row / queries) % heads, row % queries];
+    const scores = Array.from({ length: keys }, (_, j) => {
+      const qBase = ((b * queries + i) * heads + h) * headSize;
+      const kBase = ((contextOf(b) * keys + j) * heads + h) * headSize;
+      let dot = 0;
+      for (let c = 0; c < headSize; c++) dot = Math.fround(dot + Math.fround(q[qBase + c] * k[kBase + c]));
+      return visible(b, i, j) ? dot : masked;
+    });
+    statistics[row] = Math.max(...scores);
+    statistics[rows + row] = 1 / scores.reduce((sum, score) => sum + Math.exp((score - statistics[row]) * headSize ** -0.5), 0);
+  }
+  return statistics;
+}
+
 function softmax(row: Float64Array, round: Round): void {
   const largest = row.reduce((a, b) => Math.max(a, b));
   let total = 0;

@@ -1,48 +1,12 @@
-// attention backward, queries in lanes: dq[b, i, h] = scale * sum_j dS[i, j] k[p, j, h], dS = P * (dP - D), P and dP rebuilt
-// from the statistics of attention_backward_rows_lanes.wgsl
+// attention backward, queries in lanes: dq[b, i, h] = scale * sum_j dS[i, j] k[p, j, h] (lib/attention_gradient.wgsl says
+// dS, bindings and shapes); dq [B, Nq, H * d] storage type T
 //
-// q, dout, dq [B, Nq, H * d], k, v [P, Nk, H * d] storage type T
-// key_mask [B, Nk] 1 = attend; a masked score is a constant: no gradient
-// context_of [B]; without it p = b * context_step
-// statistics [3, B, H, Nq] f32
-//
-// For devices that compute on the CPU: a lane holds four queries of one head, keys come in blocks of 32 and are shuffled
-// round (attention_lanes.wgsl). A head of more than CHANNELS channels is shared by several workgroups.
-// Needs subgroups of at least 8 lanes, the first 8 of which exist. Sums f32.
-enable subgroups;
+// A lane holds four queries of one head, keys come in blocks (lib/attention_block.wgsl). Sums f32.
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
-//! include lib/attention_score.wgsl
-//! alias T
-//! const CHANNELS
-override WORKGROUP: u32 = 8;
-override CAUSAL: bool = false;
-override HAS_KEY_MASK: bool = false;
-override HAS_CONTEXT_OF: bool = false;
+//! include lib/attention_block.wgsl
+//! include lib/attention_gradient.wgsl
 
-const ROWS = 32u;
-const LOADS = 4u;
-
-struct Params {
-  batch: u32,
-  contexts: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  context_step: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> dout: array<T>;
-@group(0) @binding(5) var<storage, read> key_mask: array<u32>;
-@group(0) @binding(6) var<storage, read> context_of: array<u32>;
-@group(0) @binding(7) var<storage, read> statistics: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dq: array<T>;
+@group(0) @binding(7) var<storage, read_write> dq: array<T>;
 
 var<private> sums: array<vec4f, CHANNELS>;
 
@@ -50,16 +14,10 @@ fn statistic(places: vec4u) -> vec4f {
   return vec4f(statistics[places.x], statistics[places.y], statistics[places.z], statistics[places.w]);
 }
 
-// Which of four queries a mask keeps from a key.
+// Which of four queries see nothing of a key: those that a mask keeps from it, all where there is no such key.
 fn hidden_from(item: u32, key: u32, queries: vec4u) -> vec4<bool> {
-  var result = vec4<bool>();
-  if (CAUSAL) {
-    result = vec4u(key) > queries;
-  }
-  if (HAS_KEY_MASK) {
-    result = result | vec4<bool>(key_mask[item * params.keys + key] == 0u);
-  }
-  return result;
+  let hidden = vec4<bool>(key >= params.keys || masked_key(item, min(key, params.keys - 1u)));
+  return hidden | (vec4<bool>(CAUSAL) & (vec4u(key) > queries));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -69,42 +27,33 @@ fn main(
   @builtin(local_invocation_index) local: u32,
   @builtin(subgroup_invocation_id) invocation: u32,
 ) {
-  let index = flat_workgroup(workgroup, workgroups);
-  let blocks = (params.queries + 4u * WORKGROUP - 1u) / (4u * WORKGROUP);
-  let slices = (params.head_size + CHANNELS - 1u) / CHANNELS;
-  let first_channel = index / blocks % slices * CHANNELS;
-  let channels = min(CHANNELS, params.head_size - first_channel);
-  let head = index / blocks / slices % params.heads;
-  let item = index / blocks / slices / params.heads;
+  let part = part_of(flat_workgroup(workgroup, workgroups), params.queries);
+  let item = part.item;
   if (item >= params.batch) {
     return;
   }
   let context = context_index(item);
-  let first_query = index % blocks * 4u * WORKGROUP;
-  let queries = first_query + local + vec4u(0u, 1u, 2u, 3u) * WORKGROUP;
+  let queries = rows_of_lane(part, local);
   let last = vec4u(params.queries - 1u);
-  let stride = params.heads * params.head_size;
-  let rows = query_base(item, 0u, head) + min(queries, last) * stride;
-  let places = row_index(item, 0u, head) + min(queries, last);
-  let plane = params.batch * params.heads * params.queries;
-  // A masked row needs all keys: it attends to them uniformly.
-  var keys = params.keys;
-  if (CAUSAL && !HAS_KEY_MASK) {
-    keys = min(keys, first_query + 4u * WORKGROUP);
-  }
+  let rows = query_base(item, 0u, part.head) + min(queries, last) * params.heads * params.head_size;
+  let places = row_index(item, 0u, part.head) + min(queries, last);
   let m = statistic(places);
-  let normal = statistic(plane + places);
-  let mean = statistic(2u * plane + places);
+  let normal = statistic(plane_size() + places);
+  let mean = statistic(2u * plane_size() + places);
+  var keys = params.keys;
+  if (CAUSAL) {
+    keys = min(keys, part.first_row + 4u * WORKGROUP);
+  }
 
-  for (var first_key = 0u; first_key < keys; first_key += ROWS) {
+  for (var first_key = 0u; first_key < keys; first_key += BLOCK) {
     var bases: array<u32, LOADS>;
-    var y: array<f32, LOADS>;
-    var dy: array<f32, LOADS>;
     for (var l = 0u; l < LOADS; l++) {
-      bases[l] = key_base(context, min(first_key + 8u * l + (invocation & 7u), params.keys - 1u), head);
+      bases[l] = key_base(context, min(first_key + 8u * l + (invocation & 7u), params.keys - 1u), part.head);
     }
-    var s = array<vec4f, ROWS>();
-    var dp = array<vec4f, ROWS>();
+    var ds = Block();
+    var dp = Block();
+    var y: Loaded;
+    var dy: Loaded;
     for (var c = 0u; c < params.head_size; c++) {
       let x = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
       let dx = vec4f(f32(dout[rows.x + c]), f32(dout[rows.y + c]), f32(dout[rows.z + c]), f32(dout[rows.w + c]));
@@ -112,41 +61,25 @@ fn main(
         y[l] = f32(k[bases[l] + c]);
         dy[l] = f32(v[bases[l] + c]);
       }
-      for (var l = 0u; l < LOADS; l++) {
-        for (var i = 0u; i < 8u; i++) {
-          s[8u * l + i] += x * subgroupShuffle(y[l], i);
-          dp[8u * l + i] += dx * subgroupShuffle(dy[l], i);
-        }
-      }
+      add_products(&ds, x, &y);
+      add_products(&dp, dx, &dy);
     }
-    for (var j = 0u; j < ROWS; j++) {
-      if (first_key + j >= params.keys) {
-        s[j] = vec4f();
-        continue;
-      }
-      s[j] = softmax_weight(s[j], m, params.scale) * normal * (dp[j] - mean);
-      if (CAUSAL || HAS_KEY_MASK) {
-        s[j] = select(s[j], vec4f(), hidden_from(item, first_key + j, queries));
-      }
+    for (var j = 0u; j < BLOCK; j++) {
+      let p = softmax_weight(ds[j], m, params.scale) * normal;
+      ds[j] = select(p * (dp[j] - mean), vec4f(), hidden_from(item, first_key + j, queries));
     }
-    for (var c = 0u; c < channels; c++) {
-      var sum = sums[c];
+    for (var c = 0u; c < part.channels; c++) {
       for (var l = 0u; l < LOADS; l++) {
-        y[l] = f32(k[bases[l] + first_channel + c]);
+        y[l] = f32(k[bases[l] + part.first_channel + c]);
       }
-      for (var l = 0u; l < LOADS; l++) {
-        for (var i = 0u; i < 8u; i++) {
-          sum += s[8u * l + i] * subgroupShuffle(y[l], i);
-        }
-      }
-      sums[c] = sum;
+      sums[c] = add_weighted(sums[c], &ds, &y);
     }
   }
 
-  for (var c = 0u; c < channels; c++) {
+  for (var c = 0u; c < part.channels; c++) {
     for (var r = 0u; r < 4u; r++) {
       if (queries[r] < params.queries) {
-        dq[rows[r] + first_channel + c] = T(params.scale * sums[c][r]);
+        dq[rows[r] + part.first_channel + c] = T(params.scale * sums[c][r]);
       }
     }
   }

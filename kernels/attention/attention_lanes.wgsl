@@ -2,25 +2,16 @@
 //
 // q, out [B, Nq, H * D], k, v [B, Nk, H * D] storage type T
 // key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
+// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
 //
-// For devices that compute on the CPU: no workgroup memory, no barrier, few loads. A lane holds four queries of one head.
-// Keys come in blocks of 32: each of the first eight lanes loads one channel of four keys and the subgroup shuffles them
-// round, so that every number loaded meets 32 queries. All loads come before the arithmetic, since each is a loop over the
-// lanes there. The block's scores stay in registers (loops of constant length, which compilers unroll); the sums of values
-// are a private array of one vec4 a channel, touched once a block. Such arrays compile slowly: a head of more than CHANNELS
-// channels is shared by several workgroups, which compute the scores anew.
-// Needs subgroups of at least 8 lanes, the first 8 of which exist. Sums and softmax state f32.
-enable subgroups;
+// A lane holds four queries of one head, keys come in blocks (lib/attention_block.wgsl). Sums and softmax state f32.
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
+//! include lib/attention_block.wgsl
+//! include lib/attention_statistics.wgsl
 //! alias T
-//! const CHANNELS
-override WORKGROUP: u32 = 8;
 override CAUSAL: bool = false;
 override HAS_KEY_MASK: bool = false;
-
-const KEYS = 32u;
-const LOADS = 4u;
 
 struct Params {
   batch: u32,
@@ -37,6 +28,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<T>;
 @group(0) @binding(4) var<storage, read> key_mask: array<u32>;
 @group(0) @binding(5) var<storage, read_write> out: array<T>;
+@group(0) @binding(6) var<storage, read_write> statistics: array<f32>;
 
 var<private> sums: array<vec4f, CHANNELS>;
 
@@ -58,50 +50,40 @@ fn main(
   @builtin(local_invocation_index) local: u32,
   @builtin(subgroup_invocation_id) invocation: u32,
 ) {
-  let index = flat_workgroup(workgroup, workgroups);
-  let blocks = (params.queries + 4u * WORKGROUP - 1u) / (4u * WORKGROUP);
-  let slices = (params.head_size + CHANNELS - 1u) / CHANNELS;
-  let first_channel = index / blocks % slices * CHANNELS;
-  let head = index / blocks / slices % params.heads;
-  let batch = index / blocks / slices / params.heads;
+  let part = part_of(flat_workgroup(workgroup, workgroups), params.queries);
+  let batch = part.item;
   if (batch >= params.batch) {
     return;
   }
-  let first_query = index % blocks * 4u * WORKGROUP;
-  let queries = first_query + local + vec4u(0u, 1u, 2u, 3u) * WORKGROUP;
+  let queries = rows_of_lane(part, local);
   let stride = params.heads * params.head_size;
-  let head_base = head * params.head_size;
+  let head_base = part.head * params.head_size;
   let rows = (batch * params.queries + min(queries, vec4u(params.queries - 1u))) * stride + head_base;
-  let channels = min(CHANNELS, params.head_size - first_channel);
   // A masked row needs all keys: it attends to them uniformly.
   var keys = params.keys;
   if (CAUSAL && !HAS_KEY_MASK) {
-    keys = min(keys, first_query + 4u * WORKGROUP);
+    keys = min(keys, part.first_row + 4u * WORKGROUP);
   }
 
   var m = vec4f(MASKED);
   var total = vec4f();
-  for (var first_key = 0u; first_key < keys; first_key += KEYS) {
+  for (var first_key = 0u; first_key < keys; first_key += BLOCK) {
     var bases: array<u32, LOADS>;
     for (var l = 0u; l < LOADS; l++) {
       let key = min(first_key + 8u * l + (invocation & 7u), params.keys - 1u);
       bases[l] = (batch * params.keys + key) * stride + head_base;
     }
-    var p = array<vec4f, KEYS>();
-    var y: array<f32, LOADS>;
+    var p = Block();
+    var y: Loaded;
     for (var c = 0u; c < params.head_size; c++) {
       let x = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
       for (var l = 0u; l < LOADS; l++) {
         y[l] = f32(k[bases[l] + c]);
       }
-      for (var l = 0u; l < LOADS; l++) {
-        for (var i = 0u; i < 8u; i++) {
-          p[8u * l + i] += x * subgroupShuffle(y[l], i);
-        }
-      }
+      add_products(&p, x, &y);
     }
     var largest = m;
-    for (var j = 0u; j < KEYS; j++) {
+    for (var j = 0u; j < BLOCK; j++) {
       if (first_key + j >= params.keys) {
         p[j] = vec4f(OUTSIDE);
       } else if (CAUSAL || HAS_KEY_MASK) {
@@ -112,30 +94,27 @@ fn main(
     let factor = softmax_weight(m, largest, params.scale);
     m = largest;
     total *= factor;
-    for (var j = 0u; j < KEYS; j++) {
+    for (var j = 0u; j < BLOCK; j++) {
       p[j] = softmax_weight(p[j], m, params.scale);
       total += p[j];
     }
-    for (var c = 0u; c < channels; c++) {
-      var sum = sums[c] * factor;
+    for (var c = 0u; c < part.channels; c++) {
       for (var l = 0u; l < LOADS; l++) {
-        y[l] = f32(v[bases[l] + first_channel + c]);
+        y[l] = f32(v[bases[l] + part.first_channel + c]);
       }
-      for (var l = 0u; l < LOADS; l++) {
-        for (var i = 0u; i < 8u; i++) {
-          sum += p[8u * l + i] * subgroupShuffle(y[l], i);
-        }
-      }
-      sums[c] = sum;
+      sums[c] = add_weighted(sums[c] * factor, &p, &y);
     }
   }
 
-  for (var c = 0u; c < channels; c++) {
+  for (var c = 0u; c < part.channels; c++) {
     let mean = sums[c] / total;
     for (var r = 0u; r < 4u; r++) {
       if (queries[r] < params.queries) {
-        out[rows[r] + first_channel + c] = T(mean[r]);
+        out[rows[r] + part.first_channel + c] = T(mean[r]);
       }
     }
+  }
+  if (SAVE_STATISTICS && part.first_channel == 0u) {
+    save_rows(batch, part.head, queries, m, 1.0 / total);
   }
 }

@@ -2,11 +2,13 @@
 //
 // q, out [B, Nq, H * D], k, v [B, Nk, H * D] storage type T
 // key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
+// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
 // One invocation a (query, head), two passes over the keys: first the maximum, then the weights. The second opinion
 // for the other kernels of attention. Scores and sums f32. The head size D is a prelude constant for the array of sums;
 // loops run to params.head_size, the same number, so that no compiler unrolls them.
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
+//! include lib/attention_statistics.wgsl
 //! alias T
 //! const D
 override WORKGROUP: u32 = 64;
@@ -28,7 +30,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<T>;
 @group(0) @binding(4) var<storage, read> key_mask: array<u32>;
 @group(0) @binding(5) var<storage, read_write> out: array<T>;
+@group(0) @binding(6) var<storage, read_write> statistics: array<f32>;
 
+// Unscaled.
 fn score(batch: u32, query: u32, key: u32, head: u32) -> f32 {
   if (CAUSAL && key > query) {
     return MASKED;
@@ -44,7 +48,7 @@ fn score(batch: u32, query: u32, key: u32, head: u32) -> f32 {
   for (var c = 0u; c < params.head_size; c++) {
     dot += f32(q[q_base + c]) * f32(k[k_base + c]);
   }
-  return dot * params.scale;
+  return dot;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -67,7 +71,7 @@ fn main(
   var total = 0.0;
   var sums: array<f32, D>;
   for (var key = 0u; key < params.keys; key++) {
-    let p = exp(score(batch, query, key, head) - largest);
+    let p = exp(params.scale * (score(batch, query, key, head) - largest));
     total += p;
     let v_base = ((batch * params.keys + key) * params.heads + head) * D;
     for (var c = 0u; c < params.head_size; c++) {
@@ -76,5 +80,8 @@ fn main(
   }
   for (var c = 0u; c < params.head_size; c++) {
     out[index * D + c] = T(sums[c] / total);
+  }
+  if (SAVE_STATISTICS) {
+    save_row(batch, head, query, largest, 1.0 / total);
   }
 }

@@ -2,6 +2,7 @@
 //
 // q, out [B, Nq, H * D], k, v [B, Nk, H * D] storage type T
 // key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
+// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
 //
 // For GPUs, in the manner of FlashAttention-2: a workgroup keeps 4 * ROW_GROUPS queries of one head and goes over the keys
 // in tiles of 32, with an online softmax; scores, sums and softmax state stay in registers, tiles of q, k, v and the
@@ -11,6 +12,7 @@
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
 //! include lib/attention_tile.wgsl
+//! include lib/attention_statistics.wgsl
 //! alias T
 //! const COLS
 //! const CHUNKS
@@ -33,6 +35,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<T>;
 @group(0) @binding(4) var<storage, read> key_mask: array<u32>;
 @group(0) @binding(5) var<storage, read_write> out: array<T>;
+@group(0) @binding(6) var<storage, read_write> statistics: array<f32>;
 
 fn masked(batch: u32, key: u32, queries: vec4u) -> vec4<bool> {
   var hidden = vec4<bool>();
@@ -120,6 +123,9 @@ fn main(
   }
 
   total = row_sum(total, row_group, column_group);
+  if (SAVE_STATISTICS && first_channel == 0u && column_group == 0u) {
+    save_rows(batch, head, queries, m, 1.0 / total);
+  }
   for (var chunk = 0u; chunk < CHUNKS; chunk++) {
     for (var i = 0u; i < COLS; i++) {
       let channel = first_channel + (chunk * COLUMN_GROUPS + column_group) * COLS + i;

@@ -5,6 +5,7 @@
 // q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
 // context_of [B]; without it p = b * context_step
 // weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
+// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
 //
 // For devices that compute on the CPU: no workgroup memory, no barrier, few loads. A lane holds four queries and goes
 // through all heads. The keys of a context are so few (at most 16 * LOADS) that all scores of a head stay in registers, in
@@ -17,6 +18,7 @@
 enable subgroups;
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
+//! include lib/attention_statistics.wgsl
 //! alias T
 //! const LOADS
 override WORKGROUP: u32 = 8;
@@ -42,6 +44,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<T>;
 @group(0) @binding(7) var<storage, read_write> captured: array<f32>;
+@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
 
 // What a lane knows of half the keys: [l][i] of key 8 * l + i, from LOADS * 8 on in the second half. Halves, since
 // compilers leave longer loops rolled.
@@ -153,6 +156,9 @@ fn main(
     }
     let m = max(largest_score(&near, 0u), largest_score(&far, 8u * LOADS));
     let normal = 1.0 / (exponentiate(&near, m) + exponentiate(&far, m));
+    if (SAVE_STATISTICS) {
+      save_rows(batch, channel / params.head_size, queries, m, normal);
+    }
     if (CAPTURE > 0u) {
       add_scaled(&near_sums, &near, normal);
       add_scaled(&far_sums, &far, normal);

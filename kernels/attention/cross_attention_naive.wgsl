@@ -5,11 +5,13 @@
 // q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
 // context_of [B]; without it p = b * context_step
 // weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
+// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
 // One invocation a query goes through all heads: the maximum and the total of each row, then the values, then the
 // capture. The second opinion for the other kernels of cross attention. Scores and sums f32. Head size D and number of
 // heads H are prelude constants for arrays; loops run to the params of the same value, so that no compiler unrolls them.
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
+//! include lib/attention_statistics.wgsl
 //! alias T
 //! const D
 //! const H
@@ -36,13 +38,19 @@ struct Params {
 @group(0) @binding(5) var<storage, read> weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<T>;
 @group(0) @binding(7) var<storage, read_write> captured: array<f32>;
+@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
 
+// Unscaled.
 fn score(q_base: u32, k_base: u32) -> f32 {
   var dot = 0.0;
   for (var c = 0u; c < params.head_size; c++) {
     dot += f32(q[q_base + c]) * f32(k[k_base + c]);
   }
-  return dot * params.scale;
+  return dot;
+}
+
+fn relative_weight(score: f32, largest: f32) -> f32 {
+  return exp(params.scale * (score - largest));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -73,7 +81,10 @@ fn main(
       largest[head] = max(largest[head], score(q_row + head * D, k_rows + key * stride + head * D));
     }
     for (var key = 0u; key < params.keys; key++) {
-      total[head] += exp(score(q_row + head * D, k_rows + key * stride + head * D) - largest[head]);
+      total[head] += relative_weight(score(q_row + head * D, k_rows + key * stride + head * D), largest[head]);
+    }
+    if (SAVE_STATISTICS) {
+      save_row(batch, head, query, largest[head], 1.0 / total[head]);
     }
   }
 
@@ -82,7 +93,7 @@ fn main(
     var sums = array<f32, D>();
     for (var key = 0u; key < params.keys; key++) {
       let k_base = k_rows + key * stride + head * D;
-      let p = exp(score(q_row + head * D, k_base) - largest[head]) / total[head];
+      let p = relative_weight(score(q_row + head * D, k_base), largest[head]) / total[head];
       for (var c = 0u; c < params.head_size; c++) {
         sums[c] += p * f32(v[k_base + c]);
       }
@@ -101,7 +112,7 @@ fn main(
   for (var key = 0u; key < params.keys; key++) {
     var mean = 0.0;
     for (var head = 0u; head < params.heads; head++) {
-      mean += exp(score(q_row + head * D, k_rows + key * stride + head * D) - largest[head]) / total[head];
+      mean += relative_weight(score(q_row + head * D, k_rows + key * stride + head * D), largest[head]) / total[head];
     }
     mean /= f32(params.heads);
     if (CAPTURE == 2u) {

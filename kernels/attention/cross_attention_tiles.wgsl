@@ -5,6 +5,7 @@
 // q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
 // context_of [B]; without it p = b * context_step
 // weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
+// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
 //
 // For GPUs: a workgroup keeps 4 * ROW_GROUPS queries and goes through all heads. The keys of a context are few (at most
 // 32 * TILES), so an invocation holds the scores of its 4 queries and 4 * TILES keys in registers, and beside them the sums
@@ -13,6 +14,7 @@
 //! include lib/fold.wgsl
 //! include lib/online_softmax.wgsl
 //! include lib/attention_tile.wgsl
+//! include lib/attention_statistics.wgsl
 //! alias T
 //! const COLS
 //! const TILES
@@ -39,6 +41,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> weights: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<T>;
 @group(0) @binding(7) var<storage, read_write> captured: array<f32>;
+@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
 
 @compute @workgroup_size(ROW_GROUPS * 8)
 fn main(
@@ -92,6 +95,9 @@ fn main(
       total += p[tile][0] + p[tile][1] + p[tile][2] + p[tile][3];
     }
     let normal = 1.0 / row_sum(total, row_group, column_group);
+    if (SAVE_STATISTICS && column_group == 0u) {
+      save_rows(batch, head_base / params.head_size, queries, m, normal);
+    }
     if (CAPTURE > 0u) {
       for (var tile = 0u; tile < TILES; tile++) {
         for (var j = 0u; j < 4u; j++) {

@@ -9,7 +9,7 @@ import {
 } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
-import { differentiable, refuseGradient } from "../tape.ts";
+import { differentiable, refuseGradient, wantsGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { attentionBackward } from "./attention_backward.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
@@ -109,10 +109,11 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const variant = chooseVariant("attention", attentionVariants(attentionDevice(q.gpu)), options.variant, q);
   const { kernel, prelude, overrides, grid, flops } = planAttention(shape, variant);
   const out = q.gpu.empty(q.shape, q.dtype);
+  const statistics = rowStatistics(shape, q, k, v);
   q.gpu.run(kernel, {
-    bindings: { q, k, v, key_mask: keyMask, out },
+    bindings: { q, k, v, key_mask: keyMask, out, statistics },
     params: { batch, heads, queries, keys, head_size: headSize, scale: headSize ** -0.5 },
-    overrides: { ...overrides, CAUSAL: causal, HAS_KEY_MASK: keyMask !== undefined },
+    overrides: { ...overrides, CAUSAL: causal, HAS_KEY_MASK: keyMask !== undefined, SAVE_STATISTICS: statistics !== undefined },
     prelude: { ...prelude, T: floatOf("attention", q) },
     grid,
     flops,
@@ -120,8 +121,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   });
   return differentiable(out, {
     inputs: { q, k, v },
-    saved: { q, k, v, keyMask },
-    backward: (dout, saved, wants) => attentionBackward(dout, saved, wants, { heads, causal }),
+    saved: { q, k, v, keyMask, out, statistics },
+    backward: (dout, saved, wants) => attentionBackward(dout, { ...saved, statistics: saved.statistics as Tensor }, wants, { heads, causal }),
   });
 }
 
@@ -182,10 +183,11 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
   const sets = weights ? weights.shape[1] : capture ? keys : 0;
   const out = q.gpu.empty(q.shape, q.dtype);
   const captured = capture && q.gpu.empty([batch, sets, queries]);
+  const statistics = rowStatistics(shape, q, k, v);
   q.gpu.run(kernel, {
-    bindings: { q, k, v, context_of: contextOf, weights, out, captured },
+    bindings: { q, k, v, context_of: contextOf, weights, out, captured, statistics },
     params: { batch, heads, queries, keys, head_size: headSize, sets, context_step: contextStep, scale: headSize ** -0.5 },
-    overrides: { ...overrides, HAS_CONTEXT_OF: contextOf !== undefined, CAPTURE: weights ? 1 : capture ? 2 : 0 },
+    overrides: { ...overrides, HAS_CONTEXT_OF: contextOf !== undefined, CAPTURE: weights ? 1 : capture ? 2 : 0, SAVE_STATISTICS: statistics !== undefined },
     prelude: { ...prelude, T: floatOf("crossAttention", q) },
     grid,
     flops,
@@ -193,8 +195,8 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
   });
   differentiable(out, {
     inputs: { q, k, v },
-    saved: { q, k, v, contextOf },
-    backward: (dout, saved, wants) => attentionBackward(dout, saved, wants, { heads }),
+    saved: { q, k, v, contextOf, out, statistics },
+    backward: (dout, saved, wants) => attentionBackward(dout, { ...saved, statistics: saved.statistics as Tensor }, wants, { heads }),
   });
   return { out, captured };
 }
@@ -274,6 +276,11 @@ function shapeOf(op: string, q: Tensor, k: Tensor, v: Tensor, heads: number): At
   check(k.dtype === q.dtype && v.dtype === q.dtype, op, `q, k and v have one dtype, got ${q.dtype}, ${k.dtype}, ${v.dtype}`, q);
   check(Number.isInteger(heads) && heads > 0 && channels % heads === 0, op, `C=${channels} is not divisible by heads=${heads}`, q);
   return { batch, queries, keys, heads, headSize: channels / heads };
+}
+
+/** What the backward pass needs of the rows of scores, f32 [2, B, heads, Nq], to be written; undefined when there will be none. */
+function rowStatistics({ batch, heads, queries }: AttentionShape, q: Tensor, k: Tensor, v: Tensor): Tensor | undefined {
+  return wantsGradient(q, k, v) ? q.gpu.empty([2, batch, heads, queries]) : undefined;
 }
 
 /** Step from one item's context to the next one's; throws where the number of contexts fits no rule. */

@@ -1,12 +1,9 @@
 import {
-  attentionBackwardKLanes,
-  attentionBackwardKNaive,
+  attentionBackwardKvLanes,
+  attentionBackwardKvNaive,
   attentionBackwardQLanes,
   attentionBackwardQNaive,
-  attentionBackwardRowsLanes,
-  attentionBackwardRowsNaive,
-  attentionBackwardVLanes,
-  attentionBackwardVNaive,
+  attentionBackwardRows,
 } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { GradientsOf, Wants } from "../tape.ts";
@@ -21,7 +18,11 @@ export interface AttentionSaved {
   k: Tensor;
   /** [contexts, Nk, heads * d] */
   v: Tensor;
-  /** u32 [B, Nk]: 1 = attend. */
+  /** [B, Nq, heads * d]: the result. */
+  out: Tensor;
+  /** f32 [2, B, heads, Nq]: of every row of scores the largest, unscaled, and 1 over the sum of exponentials beside it. */
+  statistics: Tensor;
+  /** u32 [B, Nk]: 1 = attend. Not beside `contextOf`. */
   keyMask?: Tensor;
   /** u32 [B]: the context that each item used. Absent: the only one, or item b used context b. */
   contextOf?: Tensor;
@@ -47,26 +48,25 @@ export function attentionBackwardVariants(gpu: Gpu): AttentionBackwardVariant[] 
 }
 
 const kernels = {
-  lanes: { rows: attentionBackwardRowsLanes, q: attentionBackwardQLanes, k: attentionBackwardKLanes, v: attentionBackwardVLanes },
-  naive: { rows: attentionBackwardRowsNaive, q: attentionBackwardQNaive, k: attentionBackwardKNaive, v: attentionBackwardVNaive },
+  lanes: { q: attentionBackwardQLanes, kv: attentionBackwardKvLanes },
+  naive: { q: attentionBackwardQNaive, kv: attentionBackwardKvNaive },
 };
 
-/** Prelude and workgroups of a backward pass: `statistics` of the rows, `q` of the queries, `kv` of the keys. */
+/** Prelude and workgroups of a backward pass: `q` of the queries, `kv` of the keys. */
 export function planAttentionBackward(shape: { batch: number; contexts: number; queries: number; keys: number; heads: number; headSize: number }, variant: AttentionBackwardVariant) {
   const { batch, contexts, queries, keys, heads, headSize } = shape;
   if (variant === "naive") {
     const grid = (items: number, rows: number) => Math.ceil((items * rows * heads) / 64);
-    return { prelude: { CHANNELS: headSize }, grids: { statistics: grid(batch, queries), q: grid(batch, queries), kv: grid(contexts, keys) } };
+    return { prelude: { CHANNELS: headSize }, grids: { q: grid(batch, queries), kv: grid(contexts, keys) } };
   }
   const slices = Math.ceil(headSize / 160);
-  const grid = (items: number, rows: number) => items * heads * Math.ceil(rows / 32);
-  const grids = { statistics: grid(batch, queries), q: slices * grid(batch, queries), kv: slices * grid(contexts, keys) };
-  return { prelude: { CHANNELS: Math.ceil(headSize / slices) }, grids };
+  const grid = (items: number, rows: number) => items * heads * slices * Math.ceil(rows / 32);
+  return { prelude: { CHANNELS: Math.ceil(headSize / slices) }, grids: { q: grid(batch, queries), kv: grid(contexts, keys) } };
 }
 
 /**
- * Gradients of `attention` and `crossAttention`, in the dtype of q; dout is of q's shape. Rebuilds P from every row's
- * maximum and total. Gradients of k and v are sums over the items of a context in ascending order: the same bits every time.
+ * Gradients of `attention` and `crossAttention`, in the dtype of q; dout is of q's shape. Rebuilds P from the statistics
+ * of every row. Gradients of k and v are sums over the items of a context in ascending order: the same bits every time.
  * Scores that a mask hides are constants, also in rows with no key left, whose gradient reaches v alone.
  */
 export function attentionBackward(dout: Tensor, saved: AttentionSaved, wants: Wants<AttentionInputs>, options: AttentionBackwardOptions): GradientsOf<AttentionInputs> {
@@ -74,6 +74,7 @@ export function attentionBackward(dout: Tensor, saved: AttentionSaved, wants: Wa
   const { heads, causal = false } = options;
   const { gpu } = q;
   checkShape("attentionBackward", "dout", dout, q.shape);
+  check(!keyMask || !contextOf, "attentionBackward", "takes a key mask or contexts of items, not both", q);
   const [variant] = options.variant ? [options.variant] : attentionBackwardVariants(gpu);
   check(attentionBackwardVariants(gpu).includes(variant), "attentionBackward", `variant ${variant} does not run here`, q);
   const [batch, queries, channels] = q.shape;
@@ -83,29 +84,36 @@ export function attentionBackward(dout: Tensor, saved: AttentionSaved, wants: Wa
   const kernel = kernels[variant];
   const T = floatOf("attentionBackward", q);
   const product = 2 * batch * heads * queries * keys * headSize;
-  const inputs = { q, k, dout, key_mask: keyMask, context_of: contextOf };
-  const common = {
-    params: { batch, contexts, heads, queries, keys, head_size: headSize, context_step: contexts === 1 ? 0 : 1, scale: headSize ** -0.5 },
-    overrides: { CAUSAL: causal, HAS_KEY_MASK: keyMask !== undefined, HAS_CONTEXT_OF: contextOf !== undefined },
-    prelude: { ...prelude, T },
-    bytes: bytesOf(q, k, v, dout),
-  };
   return gpu.scope("attention_backward", () => {
-    const statistics = gpu.empty([3, batch, heads, queries]);
-    gpu.run(kernel.rows, { ...common, bindings: { ...inputs, v, statistics }, grid: grids.statistics, flops: 2 * product });
-    const gradients: { q?: Tensor; k?: Tensor; v?: Tensor } = {};
-    if (wants.q) {
-      gradients.q = gpu.empty(q.shape, T);
-      gpu.run(kernel.q, { ...common, bindings: { ...inputs, v, statistics, dq: gradients.q }, grid: grids.q, flops: 3 * product });
-    }
-    if (wants.k) {
-      gradients.k = gpu.empty(k.shape, T);
-      gpu.run(kernel.k, { ...common, bindings: { ...inputs, v, statistics, dk: gradients.k }, grid: grids.kv, flops: 3 * product });
-    }
-    if (wants.v) {
-      gradients.v = gpu.empty(v.shape, T);
-      gpu.run(kernel.v, { ...common, bindings: { ...inputs, statistics, dv: gradients.v }, grid: grids.kv, flops: 2 * product });
-    }
-    return gradients;
+    const inputs = { q, k, v, dout, key_choice: keyMask ?? contextOf, statistics: rowStatistics(dout, saved, heads) };
+    const common = {
+      params: { batch, contexts, heads, queries, keys, head_size: headSize, context_step: contexts === 1 ? 0 : 1, scale: headSize ** -0.5 },
+      overrides: { CAUSAL: causal, HAS_KEY_MASK: keyMask !== undefined, HAS_CONTEXT_OF: contextOf !== undefined },
+      prelude: { ...prelude, T },
+    };
+    const dq = wants.q ? gpu.empty(q.shape, T) : undefined;
+    if (dq) gpu.run(kernel.q, { ...common, bindings: { ...inputs, dq }, grid: grids.q, flops: 3 * product, bytes: bytesOf(q, k, v, dout, dq) });
+    if (!wants.k && !wants.v) return { q: dq };
+    const [dk, dv] = [gpu.empty(k.shape, T), gpu.empty(v.shape, T)];
+    gpu.run(kernel.kv, { ...common, bindings: { ...inputs, dk, dv }, grid: grids.kv, flops: 4 * product, bytes: bytesOf(q, k, v, dout, dk, dv) });
+    return { q: dq, k: wants.k ? dk : undefined, v: wants.v ? dv : undefined };
   });
+}
+
+/** What was saved of every row, and D, the sum of its probabilities times their gradients: f32 [3, B, heads, Nq]. */
+function rowStatistics(dout: Tensor, { q, out, statistics: saved }: AttentionSaved, heads: number): Tensor {
+  const [batch, queries, channels] = q.shape;
+  checkShape("attentionBackward", "out", out, q.shape);
+  checkShape("attentionBackward", "statistics", saved, [2, batch, heads, queries]);
+  const statistics = q.gpu.empty([3, batch, heads, queries]);
+  const count = batch * heads * queries;
+  q.gpu.run(attentionBackwardRows, {
+    bindings: { out, dout, saved, statistics },
+    params: { count, heads, queries, head_size: channels / heads },
+    prelude: { T: floatOf("attentionBackward", q) },
+    grid: Math.ceil(count / 64),
+    flops: 2 * q.size,
+    bytes: bytesOf(out, dout, saved, statistics),
+  });
+  return statistics;
 }
