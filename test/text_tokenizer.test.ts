@@ -65,6 +65,24 @@ const smallBert = {
   "tokenizer_config.json": '{"model_max_length": 6, "do_lower_case": true}',
 };
 
+/** RoBERTa's form, over the letters that the texts below need: Ġ stands for a space before a word. */
+const smallRoberta = {
+  "vocab.json": JSON.stringify({ "<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4, l: 5, u: 6, n: 7, g: 8, s: 9, L: 10, "Ġ": 11, lu: 12, ng: 13, lung: 14, "Ġl": 15, "Ġlung": 16, "Ã": 17, "©": 18, "Ġlu": 19 }),
+  "merges.txt": "#version: 0.2\nl u\nn g\nlu ng\nĠ l\nĠ lung\n",
+  "tokenizer_config.json": '{"model_max_length": 512, "tokenizer_class": "RobertaTokenizer"}',
+};
+
+test("RoBERTa's tokenizer keeps case, takes the space to the word, and its 512 positions are no N", async () => {
+  const tokenizer = await loadTokenizer(smallRoberta);
+  assert.equal(tokenizer.length, 77);
+  const { ids, attentionMask, offsets, tokens } = tokenizer.encode("lung Lung lungs é");
+  assert.deepEqual([...ids].slice(0, 12), [0, 14, 11, 10, 6, 13, 16, 9, 11, 17, 18, 2]);
+  assert.ok([...ids].slice(12).every((id) => id === 1));
+  assert.equal(attentionMask.indexOf(0), 12);
+  assert.deepEqual(tokens.slice(5, 8), ["ng", "Ġlung", "s"]);
+  assert.deepEqual(offsets.slice(1, 8), [[0, 4], [4, 5], [5, 6], [6, 7], [7, 9], [10, 14], [14, 15]]);
+});
+
 /** A kind of tokenizer that no text encoder here uses. */
 const unigram = JSON.stringify({
   added_tokens: [],

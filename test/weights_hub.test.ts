@@ -268,6 +268,7 @@ test("the files of a model in the diffusers layout are chosen", () => {
     "text_encoder/pytorch_model.bin", "tokenizer/vocab.txt", "tokenizer/merges.txt", "tokenizer/tokenizer.json", "scheduler/scheduler_config.json",
   ]);
   assert.deepEqual(chosen(["config.json", "pytorch_model.bin", "vocab.txt", "modeling.py"]), ["config.json", "pytorch_model.bin", "vocab.txt"]);
+  assert.deepEqual(chosen(["open_clip_config.json", "config.json", "open_clip_pytorch_model.bin", "model.safetensors"]), ["open_clip_config.json", "config.json", "model.safetensors"]);
   assert.deepEqual(chosen(paths, ["*.ckpt", "unet/confi?.json"]), ["v1-5-pruned.ckpt", "unet/config.json"]);
   assert.deepEqual(chosen(["a+b.json", "aab.json"], ["a+b.json"]), ["a+b.json"]);
 });

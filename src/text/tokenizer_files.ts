@@ -1,7 +1,7 @@
 /**
  * The content of a diffusers `tokenizer/` folder, brought to the two objects that `@huggingface/tokenizers` takes.
  * Older published models have no tokenizer.json: it is then built from vocab.txt (BERT) or vocab.json and merges.txt
- * (CLIP), with the settings that transformers' own conversion of slow tokenizers writes.
+ * (CLIP, RoBERTa), with the settings that transformers' own conversion of slow tokenizers writes.
  */
 import { InputError } from "../errors.ts";
 
@@ -35,7 +35,7 @@ export async function readTokenizerFiles(files: TokenizerFiles, where: string): 
   const definition =
     (await readJson(read, where, "tokenizer.json")) ??
     (await bertDefinition(read, where, config)) ??
-    (await clipDefinition(read, where, config));
+    (await bytePairDefinition(read, where, config));
   if (!definition) {
     const fact = "has no tokenizer.json, no vocab.txt, and no vocab.json with merges.txt; copy the model's whole tokenizer folder";
     throw new InputError(where, fact);
@@ -100,13 +100,42 @@ async function bertDefinition(read: Reader, where: string, config: Record<string
   };
 }
 
-/** CLIP byte-level BPE from vocab.json and merges.txt (a version line, then one pair a line, best first). */
-async function clipDefinition(read: Reader, where: string, config: Record<string, unknown>): Promise<object | undefined> {
+/** Byte-level BPE from vocab.json and merges.txt (a version line, then one pair a line, best first). */
+async function bytePairDefinition(read: Reader, where: string, config: Record<string, unknown>): Promise<object | undefined> {
   const vocab = (await readJson(read, where, "vocab.json")) as Record<string, number> | undefined;
   const text = await read("merges.txt");
   if (!vocab || text === undefined) return undefined;
   const merges = text.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
   const token = (name: string, usual: string) => namedToken(config, vocab, name, usual, `${where}/vocab.json`);
+  return "<s>" in vocab && !("<|startoftext|>" in vocab) ? robertaDefinition({ vocab, merges, token, config }) : clipDefinition({ vocab, merges, token, config });
+}
+
+/** Parts of a byte-level BPE. */
+interface BytePairs {
+  vocab: Record<string, number>;
+  merges: string[];
+  /** A special token by its name in the config, or as it is usually written. */
+  token: (name: string, usual: string) => { content: string; id: number };
+  config: Record<string, unknown>;
+}
+
+/** RoBERTa's: case is kept, and the space before a word belongs to it. */
+function robertaDefinition({ vocab, merges, token, config }: BytePairs): object {
+  const [start, end] = [token("cls_token", "<s>"), token("sep_token", "</s>")];
+  const others = [token("pad_token", "<pad>"), token("unk_token", "<unk>"), token("mask_token", "<mask>")];
+  const addPrefixSpace = config.add_prefix_space ?? false;
+  return {
+    added_tokens: [start, end, ...others].map((added) => ({ ...added, special: true, normalized: false, lstrip: added.content === "<mask>" })),
+    normalizer: null,
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: addPrefixSpace, trim_offsets: true, use_regex: true },
+    post_processor: { type: "RobertaProcessing", cls: [start.content, start.id], sep: [end.content, end.id], add_prefix_space: addPrefixSpace, trim_offsets: true },
+    decoder: { type: "ByteLevel" },
+    model: { type: "BPE", continuing_subword_prefix: "", end_of_word_suffix: "", vocab, merges },
+  };
+}
+
+/** CLIP's: lower case, and words end in `</w>`. */
+function clipDefinition({ vocab, merges, token, config }: BytePairs): object {
   const start = token("bos_token", "<|startoftext|>");
   const end = token("eos_token", "<|endoftext|>");
   const letters = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
