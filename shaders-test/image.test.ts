@@ -2,25 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import { meanFilter3x3, resizeBilinear } from "../src/ops/image.ts";
-import { resizeBilinearReference } from "../test/reference_resize.ts";
+import { interpolateReference, resizeBilinearReference } from "../test/reference_resize.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
-
-/** torch.nn.functional.interpolate(mode="bilinear", align_corners=False, antialias=False) of one plane, in f64. */
-function interpolateReference(plane: ArrayLike<number>, from: { width: number; height: number }, to: { width: number; height: number }): Float64Array {
-  const taps = (i: number, inputs: number, outputs: number) => {
-    const source = Math.max(0, ((i + 0.5) * inputs) / outputs - 0.5);
-    const first = Math.floor(source);
-    return { first, second: Math.min(first + 1, inputs - 1), weight: source - first };
-  };
-  return Float64Array.from({ length: to.width * to.height }, (_, i) => {
-    const row = taps(Math.floor(i / to.width), from.height, to.height);
-    const column = taps(i % to.width, from.width, to.width);
-    const along = (y: number) => (1 - column.weight) * plane[y * from.width + column.first] + column.weight * plane[y * from.width + column.second];
-    return (1 - row.weight) * along(row.first) + row.weight * along(row.second);
-  });
-}
 
 /** Applies a reference of single planes to [B, H, W, C]. */
 function byPlane(x: Float32Array, batches: number, channels: number, plane: (values: Float64Array) => Float64Array): Float64Array {

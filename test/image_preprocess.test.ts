@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { readFilm } from "../src/data/decode_node.ts";
-import { boxMask, planPreprocess, transformBoxes, type Box, type PreprocessPlan } from "../src/data/preprocess.ts";
+import { boxMask, planPreprocess, planResizeCrop, transformBoxes, type Box, type PreprocessPlan } from "../src/data/preprocess.ts";
 import { resizeBilinear } from "../src/data/resize.ts";
 import { openFile } from "../src/weights/byte_source_node.ts";
 import { readTensor } from "../src/weights/checkpoint.ts";
 import { openSafetensors } from "../src/weights/safetensors.ts";
-import { resizeBilinearReference } from "./reference_resize.ts";
+import { interpolateReference, resizeBilinearReference } from "./reference_resize.ts";
 import { needsShared, sharedPath } from "./shared.ts";
 
 interface GoldenCase {
@@ -91,8 +91,18 @@ test("the CPU resize agrees with its formula, up and down", () => {
   for (const to of [{ width: 23, height: 17 }, { width: 5, height: 40 }, { width: 61, height: 3 }, { width: 1, height: 1 }]) {
     assertNear(resizeBilinear(image, from, to), resizeBilinearReference(image, from, to), 1e-6);
     const window = { left: -2, top: 1, width: 9, height: 5 };
-    assertNear(resizeBilinear(image, from, to, window), resizeBilinearReference(image, from, to, window), 1e-6);
+    assertNear(resizeBilinear(image, from, to, { window }), resizeBilinearReference(image, from, to, window), 1e-6);
+    assertNear(resizeBilinear(image, from, to, { antialias: false }), interpolateReference(image, from, to), 1e-6);
   }
+});
+
+test("a resize of the shorter side enlarges as well, and the crop may be smaller than it", () => {
+  const plan = (width: number, height: number) => {
+    const { resizedWidth, resizedHeight, cropLeft, cropTop, size } = planResizeCrop(width, height, 512, 480);
+    return [resizedWidth, resizedHeight, cropLeft, cropTop, size];
+  };
+  assert.deepEqual(plan(1024, 2048), [512, 1024, 16, 272, 480]);
+  assert.deepEqual(plan(300, 200), [768, 512, 144, 16, 480]);
 });
 
 /** The channels of a golden's input, 8-bit: a shared film, or the wave that its name describes. */

@@ -50,7 +50,7 @@ test("the map is spread bilinearly with half-pixel centres over the film", () =>
   const spread = resizeBilinear(map, { width: 3, height: 3 }, { width: 24, height: 24 });
   const picture = heatPicture(map, 3, planPreprocess(24, 24, 48));
   // a film smaller than the model's image is padded: its pixels see the middle of the map
-  const padded = resizeBilinear(map, { width: 3, height: 3 }, { width: 48, height: 48 }, { left: 12, top: 12, width: 24, height: 24 });
+  const padded = resizeBilinear(map, { width: 3, height: 3 }, { width: 48, height: 48 }, { window: { left: 12, top: 12, width: 24, height: 24 } });
   const whole = heatPicture(map, 3, planPreprocess(24, 24, 24));
   for (let i = 0; i < 24 * 24; i++) {
     assert.deepEqual([...whole.data.subarray(4 * i, 4 * i + 3)], [...jetTable.subarray(jetIndex(spread[i]), jetIndex(spread[i]) + 3)]);

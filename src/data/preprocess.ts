@@ -23,15 +23,17 @@ export interface PreprocessPlan {
  * `size` is not enlarged but padded, the odd pixel at the right and bottom.
  */
 export function planPreprocess(width: number, height: number, size: number): PreprocessPlan {
-  const [resizedWidth, resizedHeight] = resizedSides(width, height, size);
-  const cropLeft = cropOffset(resizedWidth, size);
-  const cropTop = cropOffset(resizedHeight, size);
-  return { width, height, resizedWidth, resizedHeight, cropLeft, cropTop, size };
+  return Math.max(width, height) <= size ? planCrop(width, height, [width, height], size) : planResizeCrop(width, height, size, size);
 }
 
-function resizedSides(width: number, height: number, size: number): [width: number, height: number] {
-  if (Math.max(width, height) <= size) return [width, height];
-  return width <= height ? [size, Math.trunc((size * height) / width)] : [Math.trunc((size * width) / height), size];
+/** torchvision's `Resize(shorter)` and `CenterCrop(size)`: a film smaller than that is enlarged. */
+export function planResizeCrop(width: number, height: number, shorter: number, size: number): PreprocessPlan {
+  const resized = width <= height ? ([shorter, Math.trunc((shorter * height) / width)] as const) : ([Math.trunc((shorter * width) / height), shorter] as const);
+  return planCrop(width, height, resized, size);
+}
+
+function planCrop(width: number, height: number, [resizedWidth, resizedHeight]: readonly [number, number], size: number): PreprocessPlan {
+  return { width, height, resizedWidth, resizedHeight, cropLeft: cropOffset(resizedWidth, size), cropTop: cropOffset(resizedHeight, size), size };
 }
 
 function cropOffset(side: number, size: number): number {
@@ -72,5 +74,5 @@ export function boxMask(boxes: readonly Box[], plan: PreprocessPlan): Float32Arr
     }
   }
   const to = { width: resizedWidth, height: resizedHeight };
-  return resizeBilinear(mask, { width, height }, to, { left: cropLeft, top: cropTop, width: size, height: size });
+  return resizeBilinear(mask, { width, height }, to, { window: { left: cropLeft, top: cropTop, width: size, height: size } });
 }

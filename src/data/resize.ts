@@ -16,15 +16,22 @@ interface AxisWeights {
   readonly weights: readonly number[];
 }
 
+/** Options of `resizeBilinear`. */
+export interface ResizeOptions {
+  /** The part of the resized image that is wanted; 0 where it reaches beyond. Default: all of it. */
+  window?: Window;
+  /** Whether pixels are averaged where the image shrinks, as torchvision's Resize does; else torch's interpolate. Default true. */
+  antialias?: boolean;
+}
+
 /**
- * Bilinear resize with half-pixel centres, antialiased where it shrinks, as torchvision resizes tensors.
- * One channel on the CPU, for masks and maps; films go through the GPU's kernel.
- * @param window the part of the resized image that is wanted; 0 where it reaches beyond
+ * Bilinear resize with half-pixel centres, as torchvision resizes tensors. One channel on the CPU.
  * @returns window.height * window.width values, computed in double
  */
-export function resizeBilinear(image: ArrayLike<number>, from: Sides, to: Sides, window: Window = { left: 0, top: 0, ...to }): Float32Array {
-  const columns = axisWeights(from.width, to.width, window.left, window.width);
-  const rows = axisWeights(from.height, to.height, window.top, window.height);
+export function resizeBilinear(image: ArrayLike<number>, from: Sides, to: Sides, options: ResizeOptions = {}): Float32Array {
+  const { window = { left: 0, top: 0, ...to }, antialias = true } = options;
+  const columns = axisWeights(from.width, to.width, window.left, window.width, antialias);
+  const rows = axisWeights(from.height, to.height, window.top, window.height, antialias);
   const narrowed = new Float64Array(from.height * window.width);
   for (let y = 0; y < from.height; y++) {
     for (let x = 0; x < window.width; x++) {
@@ -54,12 +61,12 @@ function weigh(values: ArrayLike<number>, { first, weights }: AxisWeights, origi
 }
 
 /**
- * Output pixels `start` to `start + count`: a triangle about each one's centre, as wide as the shrinkage, cut off at the
- * border and brought to sum 1. No weights where there is no such pixel.
+ * Output pixels `start` to `start + count`: a triangle about each one's centre, as wide as the shrinkage where that is
+ * averaged over, cut off at the border and brought to sum 1. No weights where there is no such pixel.
  */
-function axisWeights(inputs: number, outputs: number, start: number, count: number): AxisWeights[] {
+function axisWeights(inputs: number, outputs: number, start: number, count: number, antialias: boolean): AxisWeights[] {
   const scale = inputs / outputs;
-  const radius = Math.max(scale, 1);
+  const radius = antialias ? Math.max(scale, 1) : 1;
   return Array.from({ length: count }, (_, k) => {
     const output = start + k;
     if (output < 0 || output >= outputs) return { first: 0, weights: [] };

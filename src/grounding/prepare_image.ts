@@ -14,7 +14,7 @@ export function prepareImage(film: Film, size: number): Float32Array {
   for (let channel = 0; channel < channels; channel++) {
     for (let i = 0; i < plane.length; i++) plane[i] = film.data[i * channels + channel] / 127.5 - 1;
     const window = { left: cropLeft, top: cropTop, width: size, height: size };
-    const resized = resizeBilinear(plane, { width, height }, { width: resizedWidth, height: resizedHeight }, window);
+    const resized = resizeBilinear(plane, { width, height }, { width: resizedWidth, height: resizedHeight }, { window });
     for (let i = 0; i < resized.length; i++) {
       for (let copy = channel; copy < 3; copy += channels) image[3 * i + copy] = resized[i];
     }
