@@ -62,6 +62,7 @@ export async function loadModel(gpu: Gpu, model: Model, checkpoint: TensorSource
         }
       }
     }
+    gpu.scope("weights", () => model.prepare?.());
     await gpu.sync();
   } catch (error) {
     for (const parameter of matched.keys()) parameter.free();

@@ -77,16 +77,18 @@ export class Parameter {
 /** Where a module declares its parameters: a prefix of checkpoint keys within one model. */
 export class ParameterScope {
   readonly #all: Map<string, Parameter>;
+  readonly #preparations: (() => void)[];
   readonly prefix: string;
 
-  constructor(all = new Map<string, Parameter>(), prefix = "") {
+  constructor(all = new Map<string, Parameter>(), prefix = "", preparations: (() => void)[] = []) {
     this.#all = all;
+    this.#preparations = preparations;
     this.prefix = prefix;
   }
 
   /** The scope of a submodule. */
   at(name: string | number): ParameterScope {
-    return new ParameterScope(this.#all, this.prefix ? `${this.prefix}.${name}` : String(name));
+    return new ParameterScope(this.#all, this.prefix ? `${this.prefix}.${name}` : String(name), this.#preparations);
   }
 
   declare(name: string, shape: readonly number[], packing: Packing): Parameter {
@@ -94,6 +96,14 @@ export class ParameterScope {
     this.#all.set(parameter.name, parameter);
     return parameter;
   }
+
+  /** Adds to what `prepare` does. */
+  whenLoaded(preparation: () => void): void {
+    this.#preparations.push(preparation);
+  }
+
+  /** A model's `prepare`: what its layers asked for with `whenLoaded`, in that order. */
+  readonly prepare = (): void => this.#preparations.forEach((preparation) => preparation());
 
   /** All parameters declared so far in this model, by checkpoint key. */
   get all(): ReadonlyMap<string, Parameter> {
@@ -108,6 +118,8 @@ export interface Model {
   readonly ignoredKeys: RegExp;
   /** Turns a key of an older layout into the present one. */
   readonly renameKey?: (key: string) => string;
+  /** Computes what layers need of the loaded weights, in their place, such as folded batch norms. */
+  readonly prepare?: () => void;
 }
 
 /** Gives a model's weights back. */
