@@ -1,36 +1,13 @@
 // group norm backward, 3 of 3: dx[b, s, c] = inverse deviation_bg * (g[b, s, c] * weight[c] - m_bg - h[b, s, c] * n_bg)
-//   h = (x - mean_bg) * inverse deviation_bg, g = dy, or dy * silu'(h * weight + bias) where SILU
+// (lib/group_norm_quads.wgsl says g, h, bindings and shapes)
 //
-// x, dx        [B, S, C1] storage type T: one input of those that were normalised together
-// dy           [B, S, C] storage type T: this input's channels start at column first_column
-// statistics   [B, G, 2] f32: mean, inverse deviation
-// means        [B, G, 2] f32: m, n
-// weight, bias [C] storage type W
+// means [B, G, 2] f32: m, n
+// dx    [B, S, C1] storage type T
 // One invocation a column (channel) of a chunk: the second opinion for group_norm_backward_apply.wgsl, and for any C.
 //! include lib/fold.wgsl
-//! include lib/silu_slope.wgsl
-//! alias T
-//! alias W
+//! include lib/group_norm_singles.wgsl
 override WORKGROUP: u32 = 64;
-override SILU: bool = false;
 
-struct Params {
-  count: u32,
-  positions: u32,
-  chunk: u32,
-  chunks: u32,
-  columns: u32,
-  all_columns: u32,
-  first_column: u32,
-  groups: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
-@group(0) @binding(2) var<storage, read> dy: array<T>;
-@group(0) @binding(3) var<storage, read> statistics: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<W>;
-@group(0) @binding(5) var<storage, read> bias: array<W>;
 @group(0) @binding(6) var<storage, read> means: array<vec2<f32>>;
 @group(0) @binding(7) var<storage, read_write> dx: array<T>;
 
@@ -44,27 +21,12 @@ fn main(
   if (index >= params.count) {
     return;
   }
-  let column = index % params.columns;
-  let slot = index / params.columns;
-  let b = slot / params.chunks;
-  let start = slot % params.chunks * params.chunk;
-  let rows = min(params.chunk, params.positions - start);
-  let first = b * params.positions + start;
-  let out_column = params.first_column + column;
-  let group = b * params.groups + out_column / (params.all_columns / params.groups);
-  let mean = statistics[group].x;
-  let scale = statistics[group].y;
-  let m = means[group].x;
-  let n = means[group].y;
-  let gain = f32(weight[out_column]);
-  let offset = f32(bias[out_column]);
-  for (var row = first; row < first + rows; row++) {
-    let at = row * params.columns + column;
-    let h = (f32(x[at]) - mean) * scale;
-    var g = f32(dy[row * params.all_columns + out_column]);
-    if (SILU) {
-      g *= silu_slope(h * gain + offset);
-    }
-    dx[at] = T(scale * (g * gain - m - h * n));
+  let piece = piece_of(index);
+  let normal = normal_of(piece);
+  let m = means[group_of(piece)].x;
+  let n = means[group_of(piece)].y;
+  for (var row = piece.first; row < piece.end; row++) {
+    let at = values_at(piece, normal, row);
+    dx[row * params.columns + piece.column] = T(normal.scale * (at.g * normal.gain - m - at.h * n));
   }
 }

@@ -1,37 +1,13 @@
-// group norm backward, 1 of 3: sums of every channel over chunks of positions
+// group norm backward, 1 of 3: sums of every channel over chunks of positions (lib/group_norm_quads.wgsl says g, h, bindings
+// and shapes)
 //   dbias part[b, k, c] = sum of g[b, s, c], dweight part[b, k, c] = sum of g[b, s, c] * h[b, s, c] over s in chunk k
-//   h = (x - mean_bg) * inverse deviation_bg, g = dy, or dy * silu'(h * weight + bias) where SILU
 //
-// x            [B, S, C1] storage type T: one input of those that were normalised together
-// dy           [B, S, C] storage type T: this input's channels start at column first_column
-// statistics   [B, G, 2] f32: mean, inverse deviation
-// weight, bias [C] storage type W
-// sums         [B, K, 2, C] f32: dbias parts, dweight parts
-// One invocation a column (four adjacent channels) of a chunk; C1, C and the first channel are multiples of 4.
+// sums [B, K, 2, C] f32: dbias parts, dweight parts
+// One invocation a column (four adjacent channels) of a chunk.
 //! include lib/fold.wgsl
-//! include lib/silu_slope.wgsl
-//! alias T
-//! alias W
+//! include lib/group_norm_quads.wgsl
 override WORKGROUP: u32 = 64;
-override SILU: bool = false;
 
-struct Params {
-  count: u32,
-  positions: u32,
-  chunk: u32,
-  chunks: u32,
-  columns: u32,
-  all_columns: u32,
-  first_column: u32,
-  groups: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<T4>;
-@group(0) @binding(2) var<storage, read> dy: array<T4>;
-@group(0) @binding(3) var<storage, read> statistics: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<W4>;
-@group(0) @binding(5) var<storage, read> bias: array<W4>;
 @group(0) @binding(6) var<storage, read_write> sums: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -44,34 +20,15 @@ fn main(
   if (index >= params.count) {
     return;
   }
-  let column = index % params.columns;
-  let slot = index / params.columns;
-  let b = slot / params.chunks;
-  let start = slot % params.chunks * params.chunk;
-  let rows = min(params.chunk, params.positions - start);
-  let first = b * params.positions + start;
-  let out_column = params.first_column + column;
-  let width = 4u * params.all_columns / params.groups;
-  let group = b * params.groups + (4u * out_column + vec4(0u, 1u, 2u, 3u)) / width;
-  let s0 = statistics[group.x];
-  let s1 = statistics[group.y];
-  let s2 = statistics[group.z];
-  let s3 = statistics[group.w];
-  let mean = vec4(s0.x, s1.x, s2.x, s3.x);
-  let scale = vec4(s0.y, s1.y, s2.y, s3.y);
-  let gain = vec4<f32>(weight[out_column]);
-  let offset = vec4<f32>(bias[out_column]);
+  let piece = piece_of(index);
+  let normal = normal_of(piece);
   var dbias = vec4<f32>();
   var dweight = vec4<f32>();
-  for (var row = first; row < first + rows; row++) {
-    let h = (vec4<f32>(x[row * params.columns + column]) - mean) * scale;
-    var g = vec4<f32>(dy[row * params.all_columns + out_column]);
-    if (SILU) {
-      g *= silu_slope4(h * gain + offset);
-    }
-    dbias += g;
-    dweight += g * h;
+  for (var row = piece.first; row < piece.end; row++) {
+    let at = values_at(piece, normal, row);
+    dbias += at.g;
+    dweight += at.g * at.h;
   }
-  sums[2u * slot * params.all_columns + out_column] = dbias;
-  sums[(2u * slot + 1u) * params.all_columns + out_column] = dweight;
+  sums[2u * piece.slot * params.all_columns + piece.out_column] = dbias;
+  sums[(2u * piece.slot + 1u) * params.all_columns + piece.out_column] = dweight;
 }
