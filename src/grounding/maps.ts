@@ -36,3 +36,8 @@ export function argmax(map: ArrayLike<number>, width: number): Point {
   for (let i = 1; i < map.length; i++) if (map[i] > map[best]) best = i;
   return { x: best % width, y: Math.floor(best / width) };
 }
+
+/** The rows of `length` values that stand behind one another. */
+export function rowsOf(values: Float32Array, length: number): Float32Array[] {
+  return Array.from({ length: values.length / length }, (_, i) => values.subarray(i * length, (i + 1) * length));
+}
