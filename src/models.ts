@@ -10,6 +10,7 @@ export { loadLatentDiffusion, loadLatentEncoders, type LatentDiffusion, type Lat
 export { Schedule } from "./diffusion/schedule.ts";
 
 export { GroundingPipeline } from "./grounding/pipeline.ts";
+export { explore, type Exploration, type ExploreOptions, type ExploredMap, type MapChoice, type PartialMap } from "./grounding/exploration.ts";
 export { defaultSettings } from "./grounding/options.ts";
 export { MemoryBiasStore, type BiasStore } from "./grounding/phrase_bias.ts";
 

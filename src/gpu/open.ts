@@ -46,7 +46,9 @@ export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advi
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference });
   if (!adapter) throw new NoAdapterError(`no WebGPU adapter; ${advice}`);
   const facts = adapterFacts(adapter.info);
-  const requiredFeatures = optionalFeatures.filter((name) => adapter.features.has(name) && !options.without?.includes(name));
+  // Kernels that work by subgroups ask which one they are in: older browsers have subgroups without telling that.
+  const usable = (name: GPUFeatureName) => name !== "subgroups" || gpu.wgslLanguageFeatures.has("subgroup_id");
+  const requiredFeatures = optionalFeatures.filter((name) => adapter.features.has(name) && usable(name) && !options.without?.includes(name));
   const requiredLimits = Object.fromEntries(raisedLimits.map((name) => [name, adapter.limits[name]]));
   if (adapter.limits.maxStorageBuffersPerShaderStage < 8) {
     throw new UnsupportedError("attnscope", "8 storage buffers a shader stage", String(adapter.limits.maxStorageBuffersPerShaderStage), "use another device");
