@@ -42,6 +42,14 @@ test("a run goes on where it was; a line that was cut off is repaired", async (t
   }
 });
 
+test("a folder has one run at a time", async (t) => {
+  const path = await runWith(t, [row(0)]);
+  const folder = await reopen(path);
+  await assert.rejects(reopen(path), refused(/is being evaluated in by process/));
+  await folder.close();
+  await (await reopen(path)).close();
+});
+
 test("every session is told, also one that was killed", async (t) => {
   const path = await runWith(t, [row(0)]);
   const folder = await reopen(path);

@@ -4,7 +4,8 @@ import { InputError } from "../errors.ts";
 import type { Cost } from "../grounding/savings.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import { firstDifference } from "../training/checkpoint.ts";
-import { makeFolders, onDisk, writeFileAtomically } from "../weights/atomic_file_node.ts";
+import { lockRun } from "../training/run_lock_node.ts";
+import { onDisk, writeFileAtomically } from "../weights/atomic_file_node.ts";
 import { parseJson } from "../weights/byte_source.ts";
 import type { Shard } from "./plan.ts";
 import { type EvalRow, rowKey } from "./row.ts";
@@ -66,11 +67,20 @@ const RUN = "run.json";
 const ROWS = "rows.jsonl";
 
 /**
- * Opens a run's folder, new or to go on in.
+ * Opens a run's folder, new or to go on in, for this process alone.
  * @throws InputError where it cannot be written, or naming the first difference where it holds another run
  */
 export async function openRunFolder(path: string, run: RunFacts): Promise<RunFolder> {
-  await makeFolders(path);
+  const unlock = await lockRun(path, "evaluated");
+  try {
+    return await openLocked(path, run, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+async function openLocked(path: string, run: RunFacts, unlock: () => Promise<void>): Promise<RunFolder> {
   const earlier = await readRun(path);
   if (earlier) checkSameRun(path, earlier, run);
   const known = await readRows(path);
@@ -93,7 +103,10 @@ export async function openRunFolder(path: string, run: RunFacts): Promise<RunFol
       await writeRun(path, told);
       return told;
     },
-    close: () => file.close(),
+    async close() {
+      await file.close();
+      await unlock();
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { InputError } from "../errors.ts";
 import { makeFolders, onDisk } from "../weights/atomic_file_node.ts";
 
-/** Says who trains in a run's folder. */
+/** Says who works in a run's folder. */
 export const LOCK_FILE = "run.lock";
 
 /** Milliseconds between two signs of life, and after which a process that gives none is taken for dead. */
@@ -20,16 +20,17 @@ interface Holder {
 }
 
 /**
- * Keeps other processes from training in a folder until the function that it returns is called, or this process ends.
+ * Keeps other processes from working in a folder until the function that it returns is called, or this process ends.
  * A lock is void when its process is gone, or has given no sign of life for a minute: its number may be another's by now.
- * @throws InputError where another process trains there
+ * @param work what is done there, in words
+ * @throws InputError where another process works there
  */
-export async function lockRun(folder: string): Promise<() => Promise<void>> {
+export async function lockRun(folder: string, work = "trained"): Promise<() => Promise<void>> {
   await makeFolders(folder);
   const path = join(folder, LOCK_FILE);
   while (!(await take(path))) {
     const holder = await holderOf(path);
-    if (holder) throw new InputError(folder, `is being trained in by ${holder}; wait for it or end it, or choose another --out`);
+    if (holder) throw new InputError(folder, `is being ${work} in by ${holder}; wait for it or end it, or choose another --out`);
     await rm(path, { force: true });
   }
   held.add(path);
