@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
-import { type LayerMaps, biasProduct, mapProduct, upsampledMean } from "../src/ops/grounding.ts";
+import { accumulateCapture } from "../src/ops/attention.ts";
+import { zeros } from "../src/ops/fill.ts";
+import { type LayerMaps, biasProduct, mapProduct, timestepSum, upsampledMean } from "../src/ops/grounding.ts";
 import { sizeOf } from "../src/tensor.ts";
 import { type LayerCase, layerCases } from "./grounding_cases.ts";
 import { meanReference, productReference, repeatReference } from "./grounding_reference.ts";
@@ -79,6 +81,14 @@ for (const [count, side] of [[1, 1], [3, 5], [2, 4], [5, 20], [70_000, 4], [2, 6
   }
 }
 
+test("a sum over timesteps has the bits of a running sum", async () => {
+  const [timesteps, pixels] = [7, 25];
+  const maps = upload(gpu, randomValues(timesteps * pixels, 3), [timesteps, pixels]);
+  const weights = gpu.tensor(Float32Array.from({ length: timesteps }, (_, t) => (t < 2 ? 0 : 1 / (t + 0.5))), [timesteps]);
+  const running = accumulateCapture(zeros(gpu, [1, 1, pixels]), maps.reshape(timesteps, 1, pixels), { weights });
+  assert.deepEqual(await timestepSum(maps, weights).read(), await running.read());
+});
+
 describe("what does not fit is refused", () => {
   const layer = (timesteps: number, side: number): LayerMaps => ({ maps: gpu.empty([timesteps, side ** 2]), side });
   const cases: [string, () => unknown, RegExp][] = [
@@ -86,6 +96,7 @@ describe("what does not fit is refused", () => {
     ["a side that does not divide", () => upsampledMean([layer(2, 3)], { side: 4 }), /side 4 is not a multiple of the native side 3/],
     ["layers of other timesteps", () => upsampledMean([layer(2, 2), layer(3, 2)], { side: 4 }), /maps is \[3,4\], needs \[2,4\]/],
     ["weights of other timesteps", () => upsampledMean([layer(2, 2)], { side: 4, timestepWeights: gpu.empty([3]) }), /timestepWeights is \[3\], needs \[2\]/],
+    ["a sum's weights of other timesteps", () => timestepSum(gpu.empty([2, 4]), gpu.empty([3])), /weights is \[3\], needs \[2\]/],
     ["unpaired layers", () => biasProduct([layer(2, 2)], [layer(2, 2), layer(2, 2)], { side: 4 }), /1 image layers do not pair with 2/],
     ["layers of other sides", () => biasProduct([layer(2, 2)], [layer(2, 4)], { side: 4 }), /b is \[2,16\], needs \[2,4\]/],
     ["integers", () => upsampledMean([{ maps: gpu.empty([1, 4], "u32"), side: 2 }], { side: 2 }), /takes f32, got u32/],

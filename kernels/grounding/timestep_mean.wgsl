@@ -1,4 +1,4 @@
-// timestep mean: y[p, i] = sum_t w[t] x[p, t, i] / sum_t w[t], added to y where ACCUMULATE
+// timestep mean: y[p, i] = sum_t w[t] x[p, t, i] / sum_t w[t], added to y where ACCUMULATE; not divided where SUM
 //
 // x [P, T, N], y [P, N]
 // w [T], all 1 unless WEIGHTED
@@ -7,6 +7,7 @@
 override WORKGROUP: u32 = 64;
 override WEIGHTED: bool = false;
 override ACCUMULATE: bool = false;
+override SUM: bool = false;
 
 struct Params {
   count: u32,
@@ -41,7 +42,10 @@ fn main(
     sum += weight * x[base + t * N];
     weights += weight;
   }
-  var mean = sum / weights;
+  var mean = sum;
+  if (!SUM) {
+    mean /= weights;
+  }
   if (ACCUMULATE) {
     mean += y[index];
   }

@@ -75,17 +75,26 @@ export function interactionMeans(img: readonly LayerMaps[], txt: readonly LayerM
 }
 
 /** Merges the means: similar biases (s near 1) draw the map towards their product, others leave it at P_comb. */
-export function mergeMeans(means: BiasMeans, { side, kind, reading }: MergeOptions): MergedBiases {
+export function mergeMeans({ comb: captured, ...biases }: BiasMeans, { side, kind, reading }: MergeOptions): MergedBiases {
   const rounding = roundingOf(reading);
-  const quantised = (x: Tensor) => quantiseUint8(minMaxNormalise(x, { rounding }), { rounding });
-  return means.comb.gpu.scope("merge", () => {
-    const similarity = ssimUint8(quantised(means.img), quantised(means.txt), side);
-    const comb = minMaxNormalise(means.comb, { rounding });
-    const mult = minMaxNormalise(reading === "compat" ? quantised(means.mult) : means.mult, { rounding });
-    return { map: mergeMaps(comb, mult, similarity.s, { kind, rounding }), comb, mult, ...similarity };
+  return captured.gpu.scope("merge", () => {
+    const interaction = biasInteraction(biases, { side, reading });
+    const comb = minMaxNormalise(captured, { rounding });
+    return { map: mergeMaps(comb, interaction.mult, interaction.s, { kind, rounding }), comb, ...interaction };
   });
 }
 
-function roundingOf(reading: Reading): "f16" | "f32" {
+/** What the two biases bring into every merge: P_mult, min-max normalised, and how similar they are. */
+export function biasInteraction({ img, txt, mult }: Omit<BiasMeans, "comb">, { side, reading }: Omit<MergeOptions, "kind">): Omit<MergedBiases, "map" | "comb"> {
+  const rounding = roundingOf(reading);
+  const quantised = (x: Tensor) => quantiseUint8(minMaxNormalise(x, { rounding }), { rounding });
+  return img.gpu.scope("interaction", () => {
+    const similarity = ssimUint8(quantised(img), quantised(txt), side);
+    return { mult: minMaxNormalise(reading === "compat" ? quantised(mult) : mult, { rounding }), ...similarity };
+  });
+}
+
+/** The type in which a reading computes. */
+export function roundingOf(reading: Reading): "f16" | "f32" {
   return reading === "compat" ? "f16" : "f32";
 }

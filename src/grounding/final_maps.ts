@@ -1,9 +1,9 @@
 import { type LayerMaps, minMaxNormalise, upsampledMean } from "../ops/grounding.ts";
 import { sliceLast } from "../ops/pointwise.ts";
 import type { Tensor } from "../tensor.ts";
-import { type MergedBiases, interactionMeans, mergeMeans } from "./bias_merging.ts";
+import { type MergedBiases, interactionMeans, mergeMeans, roundingOf } from "./bias_merging.ts";
 import { type MapSink, tokenSets } from "./map_sink.ts";
-import { normalised } from "./maps.ts";
+import { normalised, rowsOf } from "./maps.ts";
 import type { GroundSettings } from "./options.ts";
 import type { Target } from "./passes.ts";
 
@@ -65,9 +65,8 @@ export async function finalMaps(inputs: FinalInputs): Promise<FinalMap[]> {
   const { map, similarity, words } = gpu.scope("maps", () => {
     const means = meansOf(sink, side);
     const merged = settings.merge === "none" ? undefined : merge(inputs, meanOf(means, tokenSets.chosen), settings.merge);
-    const rounding = settings.reading === "compat" ? "f16" : "f32";
     return {
-      map: merged?.map ?? minMaxNormalise(meanOf(means, tokenSets.chosen), { rounding }),
+      map: merged?.map ?? minMaxNormalise(meanOf(means, tokenSets.chosen), { rounding: roundingOf(settings.reading) }),
       similarity: merged && { ssim: merged.ssim, s: merged.s },
       words: settings.perWord ? Array.from({ length: means.shape[1] - tokenSets.firstWord }, (_, w) => meanOf(means, tokenSets.firstWord + w)) : [],
     };
@@ -86,8 +85,4 @@ function merge(inputs: FinalInputs, comb: Tensor, kind: Exclude<GroundSettings["
   const start = sink.perTimestep.get(tokenSets.start) as ReadonlyMap<string, Tensor>;
   const img = sink.layers.map(({ name, side: native }): LayerMaps => ({ maps: (start.get(name) as Tensor).reshape(targets.length, settings.steps, native * native), side: native }));
   return mergeMeans({ comb, ...interactionMeans(img, bias, side) }, { side, kind, reading: settings.reading });
-}
-
-function rowsOf(values: Float32Array, length: number): Float32Array[] {
-  return Array.from({ length: values.length / length }, (_, i) => values.subarray(i * length, (i + 1) * length));
 }

@@ -5,8 +5,9 @@ import type { Tensor } from "../tensor.ts";
 import { type CaptureLayer, MapSink } from "./map_sink.ts";
 import type { NoiseSource } from "./noise.ts";
 import type { GroundSettings } from "./options.ts";
-import { type EncodedTexts, type PreparedPhrase, setWeights } from "./phrases.ts";
+import { type EncodedTexts, setWeights } from "./phrases.ts";
 import { type PassProgress, sampledPass } from "./passes.ts";
+import type { TokenChoice } from "../text/token_choice.ts";
 
 /**
  * Where text biases are kept between runs. A bias depends on model, phrase, seed and sampling settings, not on the image.
@@ -48,10 +49,18 @@ export class MemoryBiasStore implements BiasStore {
   }
 }
 
+/** A text bias to make: of which text, and which of its tokens. */
+export interface BiasRequest {
+  /** Index of the encoded text. */
+  text: number;
+  phrase: string;
+  choice: TokenChoice;
+}
+
 /** Inputs of `textBias`. */
 export interface TextBiasInputs {
   ldm: LatentDiffusion;
-  phrases: readonly PreparedPhrase[];
+  requests: readonly BiasRequest[];
   texts: EncodedTexts;
   layers: readonly CaptureLayer[];
   settings: Pick<GroundSettings, "steps" | "seed" | "guidance">;
@@ -65,44 +74,53 @@ export interface TextBiasInputs {
 }
 
 /**
- * P_txt by layer and timestep for every phrase, [phrases, T, side * side] a layer: the chosen tokens of a CFG pass
- * from Gaussian noise (section 2.3). Phrases that the store holds are not computed again.
+ * P_txt by layer and timestep for every request, [requests, T, side * side] a layer: the chosen tokens of a CFG pass
+ * from Gaussian noise (section 2.3). What the store holds is not computed again; requests of one text share its pass.
+ * `computed`: texts that had to be sampled.
  */
 export async function textBias(inputs: TextBiasInputs): Promise<{ maps: LayerMaps[]; computed: number }> {
-  const { ldm, phrases, layers, settings, store } = inputs;
-  const floats = layers.reduce((sum, { side }) => sum + settings.steps * side * side, 0);
-  const keys = phrases.map((phrase) => biasKey(ldm, phrase, layers, settings));
+  const { ldm, requests, layers, settings, store } = inputs;
+  const floats = floatsOf(layers, settings.steps);
+  const keys = requests.map((request) => biasKey(ldm, request, layers, settings));
   const found = await Promise.all(keys.map((key) => store?.get(key)));
   const missing = keys.map((_, i) => i).filter((i) => found[i]?.length !== floats);
-  if (missing.length > 0) {
-    const computed = await computeBias(inputs, missing);
-    for (const [row, i] of missing.entries()) {
-      found[i] = computed.subarray(row * floats, (row + 1) * floats);
-      await store?.put(keys[i], found[i].slice());
+  const sampled = [...new Set(missing.map((i) => requests[i].text))].map((text) => ({ text, wanted: missing.filter((i) => requests[i].text === text) }));
+  if (sampled.length > 0) {
+    for (const [i, maps] of await computeBiases(inputs, sampled)) {
+      found[i] = maps;
+      await store?.put(keys[i], maps);
     }
   }
   let offset = 0;
   const maps = layers.map(({ side }) => {
     const size = settings.steps * side * side;
-    const all = new Float32Array(phrases.length * size);
+    const all = new Float32Array(requests.length * size);
     for (const [i, values] of found.entries()) all.set((values as Float32Array).subarray(offset, offset + size), i * size);
     offset += size;
-    return { maps: ldm.gpu.tensor(all, [phrases.length, settings.steps, side * side]), side };
+    return { maps: ldm.gpu.tensor(all, [requests.length, settings.steps, side * side]), side };
   });
-  return { maps, computed: missing.length };
+  return { maps, computed: sampled.length };
 }
 
-/** Samples the phrases at `which` and gives their maps, one phrase behind the other, all layers each. */
-async function computeBias(inputs: TextBiasInputs, which: readonly number[]): Promise<Float32Array> {
-  const { ldm, phrases, texts, layers, settings, noise, latentShape } = inputs;
-  const weights = setWeights(ldm, phrases, ({ choice }) => [choice.weights]);
-  const sink = new MapSink(ldm.gpu, { layers, weights, targets: which.length, timesteps: settings.steps, perTimestep: [0], stopEarly: false });
-  // All phrases start from the same noise: the bias of a phrase does not depend on what else is asked.
-  const start = noise.start([which.length, ...latentShape], which.map(() => 0));
+/** A text to sample, and the requests (indices) that want some of its tokens. */
+interface SampledText {
+  text: number;
+  wanted: readonly number[];
+}
+
+/** Samples texts and gives the maps of every request that wants some, all layers behind one another. */
+async function computeBiases(inputs: TextBiasInputs, sampled: readonly SampledText[]): Promise<Map<number, Float32Array>> {
+  const { ldm, requests, texts, layers, settings, noise, latentShape } = inputs;
+  const setsOf = Array.from({ length: texts.unconditional }, (_, text) => sampled.find((other) => other.text === text)?.wanted.map((i) => requests[i].choice.weights) ?? []);
+  const weights = setWeights(ldm, setsOf, (sets) => sets);
+  const perTimestep = Array.from({ length: weights.shape[1] }, (_, set) => set);
+  const sink = new MapSink(ldm.gpu, { layers, weights, targets: sampled.length, timesteps: settings.steps, perTimestep, stopEarly: false });
+  // All texts start from the same noise: the bias of one does not depend on what else is asked.
+  const start = noise.start([sampled.length, ...latentShape], sampled.map(() => 0));
   try {
     const pass = sampledPass({
       ldm, sink, start,
-      texts: which,
+      texts: sampled.map(({ text }) => text),
       keyValues: texts.keyValues,
       timesteps: ldm.schedule.timesteps(settings.steps),
       weights: Array<number>(settings.steps).fill(0),
@@ -112,7 +130,7 @@ async function computeBias(inputs: TextBiasInputs, which: readonly number[]): Pr
       signal: inputs.signal,
     });
     for await (const progress of pass) inputs.onProgress?.(progress);
-    return await readMaps(sink, which.length, settings.steps);
+    return await readMaps(sink, sampled, settings.steps);
   } finally {
     sink.free();
     start.free();
@@ -120,37 +138,44 @@ async function computeBias(inputs: TextBiasInputs, which: readonly number[]): Pr
   }
 }
 
-async function readMaps(sink: MapSink, phrases: number, steps: number): Promise<Float32Array> {
-  const perLayer: Float32Array[] = [];
-  for (const { name } of sink.layers) perLayer.push(await (sink.perTimestep.get(0)?.get(name) as Tensor).read());
-  const sizes = sink.layers.map(({ side }) => steps * side * side);
-  const floats = sizes.reduce((a, b) => a + b, 0);
-  const all = new Float32Array(phrases * floats);
-  for (let phrase = 0; phrase < phrases; phrase++) {
-    let offset = phrase * floats;
-    for (const [l, values] of perLayer.entries()) {
-      all.set(values.subarray(phrase * sizes[l], (phrase + 1) * sizes[l]), offset);
-      offset += sizes[l];
+/** Every request's maps: those of its text's target and of its place among the text's token sets. */
+async function readMaps(sink: MapSink, sampled: readonly SampledText[], steps: number): Promise<Map<number, Float32Array>> {
+  const floats = floatsOf(sink.layers, steps);
+  const all = new Map(sampled.flatMap(({ wanted }) => wanted.map((i) => [i, new Float32Array(floats)])));
+  for (const [set, maps] of sink.perTimestep) {
+    let offset = 0;
+    for (const { name, side } of sink.layers) {
+      const values = await (maps.get(name) as Tensor).read();
+      const size = steps * side * side;
+      for (const [target, { wanted }] of sampled.entries()) {
+        if (set < wanted.length) all.get(wanted[set])?.set(values.subarray(target * size, (target + 1) * size), offset);
+      }
+      offset += size;
     }
   }
   return all;
 }
 
+/** Length of one text bias. */
+function floatsOf(layers: readonly CaptureLayer[], steps: number): number {
+  return layers.reduce((sum, { side }) => sum + steps * side * side, 0);
+}
+
 /** What a text bias depends on, as one line. */
-function biasKey(ldm: LatentDiffusion, { phrase, choice }: PreparedPhrase, layers: readonly CaptureLayer[], settings: TextBiasInputs["settings"]): string {
+function biasKey(ldm: LatentDiffusion, { phrase, choice }: BiasRequest, layers: readonly CaptureLayer[], settings: TextBiasInputs["settings"]): string {
   const tokens = [...choice.weights].flatMap((weight, position) => (weight > 0 ? [`${position}:${weight}`] : []));
   const { steps, seed, guidance } = settings;
   const { device, description } = ldm.gpu.adapter;
   return JSON.stringify({ version: 1, device, driver: description, model: ldm.sha256, dtype: ldm.dtype, phrase, tokens, layers: layers.map(({ name }) => name), steps, seed, guidance });
 }
 
-/** The rows of [phrases, ...] maps that targets use: [targets, ...]. */
-export function gatherPhrases(layers: readonly LayerMaps[], textOf: readonly number[]): LayerMaps[] {
+/** The rows of [requests, ...] maps that targets use: [targets, ...]. */
+export function gatherBiases(layers: readonly LayerMaps[], requestOf: readonly number[]): LayerMaps[] {
   return layers.map(({ maps, side }) => {
-    const [phrases, ...rest] = maps.shape;
+    const [requests, ...rest] = maps.shape;
     const gathered = maps.gpu.scope("gather", () => {
-      const ids = maps.gpu.tensor(Uint32Array.from(textOf), [textOf.length]);
-      return embedding(ids, maps.reshape(phrases, -1), { dtype: "f32" }).reshape(textOf.length, ...rest);
+      const ids = maps.gpu.tensor(Uint32Array.from(requestOf), [requestOf.length]);
+      return embedding(ids, maps.reshape(requests, -1), { dtype: "f32" }).reshape(requestOf.length, ...rest);
     });
     return { maps: gathered, side };
   });

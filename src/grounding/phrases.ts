@@ -30,7 +30,7 @@ export interface EncodedTexts {
 }
 
 /** Encodes phrases (with attention mask) and the empty text (without), and projects them for every layer once. */
-export function encodeTexts(ldm: LatentDiffusion, phrases: readonly PreparedPhrase[]): EncodedTexts {
+export function encodeTexts(ldm: LatentDiffusion, phrases: readonly Pick<PreparedPhrase, "encoding">[]): EncodedTexts {
   const { gpu, textEncoder, unet, dtype } = ldm;
   const keyValues = gpu.scope("texts", () => {
     const conditional = textEncoder.encode(gpu, phrases.map(({ encoding }) => encoding), { masked: true, dtype });
@@ -42,7 +42,7 @@ export function encodeTexts(ldm: LatentDiffusion, phrases: readonly PreparedPhra
 }
 
 /** Weights of the token sets of phrases, f32 [phrases + 1, sets, N], the last text (the empty one) without any. */
-export function setWeights(ldm: LatentDiffusion, phrases: readonly PreparedPhrase[], sets: (phrase: PreparedPhrase) => readonly (readonly number[] | Float32Array)[]): Tensor {
+export function setWeights<P>(ldm: LatentDiffusion, phrases: readonly P[], sets: (phrase: P) => readonly (readonly number[] | Float32Array)[]): Tensor {
   const positions = ldm.tokenizer.length;
   const perPhrase = phrases.map(sets);
   const count = Math.max(...perPhrase.map((list) => list.length));

@@ -42,12 +42,13 @@ export interface StreamedMap extends PassProgress {
 /** Grounds phrases in films with a latent diffusion model. */
 export class GroundingPipeline {
   readonly ldm: LatentDiffusion;
-  readonly #store: BiasStore;
+  /** Where text biases are kept between calls. */
+  readonly store: BiasStore;
 
   /** `store` keeps text biases between calls; in memory by default. */
   constructor(ldm: LatentDiffusion, options: { store?: BiasStore } = {}) {
     this.ldm = ldm;
-    this.#store = options.store ?? new MemoryBiasStore();
+    this.store = options.store ?? new MemoryBiasStore();
   }
 
   /** Where `phrase` points in `film`. Throws InputError for settings or phrases that cannot be used. */
@@ -79,7 +80,7 @@ export class GroundingPipeline {
       // 3. The pass whose attention makes the map, and the one that makes the text bias
       const request = { wanted: settings.batch, latentSide: side, items: mostItems(settings, requests.length) };
       const run = await withBatch(gpu, request, (batch, watching = options) =>
-        runPasses({ ldm, settings, options: watching, phrases, targets, texts, noise, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.#store }),
+        runPasses({ ldm, settings, options: watching, phrases, targets, texts, noise, moments, imageKeys: images.map(imageKey), side, batch, watch, store: this.store }),
       );
       owned.push(run.result);
 

@@ -6,7 +6,7 @@ import { type CaptureLayer, MapSink, captureLayers, tokenSets } from "./map_sink
 import type { NoiseSource } from "./noise.ts";
 import type { GroundSettings } from "./options.ts";
 import type { Target } from "./passes.ts";
-import { type BiasStore, gatherPhrases, textBias } from "./phrase_bias.ts";
+import { type BiasStore, gatherBiases, textBias } from "./phrase_bias.ts";
 import { type EncodedTexts, type PreparedPhrase, setWeights } from "./phrases.ts";
 import type { GroundOptions } from "./pipeline.ts";
 import type { Stopwatch } from "./stopwatch.ts";
@@ -105,7 +105,7 @@ async function runMainPass(inputs: RunInputs, sink: MapSink): Promise<number> {
 
 /** The text bias of every target, [targets, T, side * side] a layer. `computed`: phrases that had to be sampled. */
 async function runBiasPass(inputs: RunInputs, sink: MapSink, layers: readonly CaptureLayer[]): Promise<{ maps: LayerMaps[]; computed: number }> {
-  const { settings, options, targets } = inputs;
+  const { settings, options, phrases, targets } = inputs;
   if (isBiasPass(settings)) {
     const own = sink.perTimestep.get(tokenSets.chosen) as ReadonlyMap<string, Tensor>;
     return { maps: layers.map(({ name, side }) => ({ maps: (own.get(name) as Tensor).reshape(targets.length, settings.steps, side * side), side })), computed: 0 };
@@ -113,11 +113,12 @@ async function runBiasPass(inputs: RunInputs, sink: MapSink, layers: readonly Ca
   const bias = await textBias({
     ...inputs,
     layers,
+    requests: phrases.map(({ phrase, choice }, text) => ({ text, phrase, choice })),
     latentShape: latentShape(inputs),
     signal: options.signal,
     onProgress: (progress) => options.onProgress?.({ stage: "text bias", ...progress }),
   });
-  const maps = gatherPhrases(bias.maps, targets.map(({ text }) => text));
+  const maps = gatherBiases(bias.maps, targets.map(({ text }) => text));
   for (const { maps: ofPhrases } of bias.maps) ofPhrases.free();
   return { maps, computed: bias.computed };
 }

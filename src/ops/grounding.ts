@@ -83,13 +83,26 @@ function checkFloat32(op: string, ...tensors: Tensor[]): void {
   for (const x of tensors) check(x.dtype === "f32", op, `takes f32, got ${x.dtype}`, x);
 }
 
-function addTimestepMean(x: Tensor, y: Tensor, options: { weights?: Tensor; accumulate: boolean }): void {
-  const { weights, accumulate } = options;
+/**
+ * Weighted sum over timesteps at the layer's own side, in the order of `accumulateCapture`: bit for bit the running sum
+ * that it would have made of the same maps. maps [P..., T, N], weights [T] -> [P..., N]
+ */
+export function timestepSum(maps: Tensor, weights: Tensor): Tensor {
+  checkFloat32("timestepSum", maps);
+  const [timesteps, pixels] = maps.shape.slice(-2);
+  checkShape("timestepSum", "weights", weights, [timesteps]);
+  const sum = maps.gpu.empty([...maps.shape.slice(0, -2), pixels]);
+  addTimestepMean(maps, sum, { weights, accumulate: false, sum: true });
+  return sum;
+}
+
+function addTimestepMean(x: Tensor, y: Tensor, options: { weights?: Tensor; accumulate: boolean; sum?: boolean }): void {
+  const { weights, accumulate, sum = false } = options;
   const [timesteps, pixels] = x.shape.slice(-2);
   x.gpu.run(timestepMean, {
     bindings: { x, w: weights, y },
     params: { count: y.size, timesteps, pixels },
-    overrides: { WEIGHTED: weights !== undefined, ACCUMULATE: accumulate },
+    overrides: { WEIGHTED: weights !== undefined, ACCUMULATE: accumulate, SUM: sum },
     prelude: {},
     grid: Math.ceil(y.size / 64),
     flops: 2 * x.size,
