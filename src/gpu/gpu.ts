@@ -40,10 +40,6 @@ export class Gpu {
   bytesReadBack = 0;
   /** Floating-point operations submitted so far, as the ops count them. */
   flopsSubmitted = 0;
-  /** Dispatches submitted so far. */
-  dispatchesSubmitted = 0;
-  /** Milliseconds that the host took to encode and submit them. */
-  encodeMs = 0;
 
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
@@ -218,7 +214,7 @@ export class Gpu {
     const slot = kernel.paramsBytes > 0 ? params.reserve() : undefined;
     if (slot) packParams(kernel, dispatch.params, slot.view, 0);
     const types = [...kernel.aliases, ...kernel.consts].map((name) => `${name}=${prelude[name]}`);
-    const constants = Object.entries(dispatch.overrides ?? {}).map(([name, value]) => `${name}=${Number(value)}`);
+    const constants = Object.entries(dispatch.overrides ?? {}).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`);
     return {
       compiled,
       bindGroup: this.#bindGroups.get(compiled, sources, slot),
@@ -262,7 +258,6 @@ export class Gpu {
     for (const { flops } of commands) this.flopsSubmitted += flops;
     this.#lastScopes.splice(0, Infinity, ...new Set(commands.slice(-8).map((command) => `${command.scope || "no scope"}:${command.kernel}`)));
     device.pushErrorScope("validation");
-    const started = performance.now();
     if (this.#profiler) {
       this.#profiler.submit(commands);
     } else {
@@ -270,11 +265,9 @@ export class Gpu {
       encodePass(encoder, commands);
       device.queue.submit([encoder.finish()]);
     }
-    const sent = performance.now();
-    this.dispatchesSubmitted += commands.length;
-    this.encodeMs += sent - started;
     const scopes = [...this.#lastScopes];
     this.#watch(device.popErrorScope().then((error) => (error ? new DeviceError(`${error.message.split("\n")[0]} (among ${scopes.join(", ")})`) : undefined)));
+    const sent = performance.now();
     void device.queue.onSubmittedWorkDone().then(
       () => this.#sizer.completed(cost, sent),
       () => undefined,
@@ -376,11 +369,11 @@ export class Gpu {
 
   /**
    * Runs `fn` with every dispatch timed, every submission and the memory watched. Times need the feature
-   * timestamp-query; without it the profile says so.
+   * timestamp-query, without which the profile says so; `timestamps: false` leaves them out and runs undisturbed.
    */
-  async profile(fn: () => void | Promise<void>): Promise<Profile> {
+  async profile(fn: () => void | Promise<void>, options: { timestamps?: boolean } = {}): Promise<Profile> {
     await this.sync();
-    const profiler = new Profiler(this.device, this.#pool);
+    const profiler = new Profiler(this.device, this.#pool, options);
     this.#profiler = profiler;
     try {
       await fn();

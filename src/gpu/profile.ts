@@ -93,10 +93,10 @@ export class Profiler {
   /** Most dispatches that one submission may hold. */
   static readonly passesPerSubmit = passesPerSet;
 
-  constructor(device: GPUDevice, pool: BufferPool) {
+  constructor(device: GPUDevice, pool: BufferPool, { timestamps = true }: { timestamps?: boolean }) {
     this.#device = device;
     this.#pool = pool;
-    this.#timed = device.features.has("timestamp-query");
+    this.#timed = timestamps && device.features.has("timestamp-query");
     const { pooled, byScope } = pool.report();
     this.#memory = { start: { pooled, byScope }, events: [] };
     pool.observer = (scope, bytes, pooled) => this.#memory.events.push({ ms: this.#now(), scope, bytes, pooled });
@@ -157,8 +157,13 @@ export class Profiler {
       sources: new Map(this.#submitted.flatMap(({ commands }) => commands.map((command) => [sourceKey(command), command.compiled.code] as const))),
       wallMs,
       quantumNs,
-      note: this.#timed ? roundingNote(quantumNs) : "this device has no timestamp-query: dispatches are counted, not timed",
+      note: this.#note(quantumNs),
     };
+  }
+
+  #note(quantumNs: number): string | undefined {
+    if (quantumNs > 1) return `timestamps are rounded to ${quantumNs} ns: trust sums over many dispatches more than single ones`;
+    return this.#device.features.has("timestamp-query") ? undefined : "this device has no timestamp-query: dispatches are counted, not timed";
   }
 
   /** Ends watching. */
@@ -180,10 +185,6 @@ export class Profiler {
       }),
     );
   }
-}
-
-function roundingNote(quantumNs: number): string | undefined {
-  return quantumNs > 1 ? `timestamps are rounded to ${quantumNs} ns: trust sums over many dispatches more than single ones` : undefined;
 }
 
 function gcd(a: bigint, b: bigint): bigint {

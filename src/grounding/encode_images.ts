@@ -1,4 +1,4 @@
-import type { LatentDiffusion } from "../models/ldm.ts";
+import type { LatentEncoders } from "../models/ldm.ts";
 import { copyInto, sliceLast } from "../ops/pointwise.ts";
 import type { Moments } from "./main_pass.ts";
 import type { GroundOptions } from "./pipeline.ts";
@@ -7,7 +7,7 @@ import type { GroundOptions } from "./pipeline.ts";
  * Moments of the latents of images [size, size, 3] that `prepareImage` made, one image at a time: the VAE's activations
  * are the largest of all.
  */
-export async function encodeImages(ldm: LatentDiffusion, images: readonly Float32Array[], options: Pick<GroundOptions, "signal" | "onProgress"> = {}): Promise<Moments> {
+export async function encodeImages(ldm: Pick<LatentEncoders, "gpu" | "vae">, images: readonly Float32Array[], options: Pick<GroundOptions, "signal" | "onProgress"> = {}): Promise<Moments> {
   const { gpu, vae } = ldm;
   const { sampleSize, latentChannels } = vae.config;
   const side = sampleSize / vae.factor;

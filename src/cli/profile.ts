@@ -1,0 +1,108 @@
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Command, Option } from "commander";
+import { InputError } from "../errors.ts";
+import { openGpu } from "../gpu/open_node.ts";
+import type { Float } from "../ops/check.ts";
+import { chromeTrace } from "../profile/chrome_trace.ts";
+import { compareProfiles } from "../profile/compare.ts";
+import { comparisonPage } from "../profile/comparison_page.ts";
+import { comparisonTable } from "../profile/comparison_table.ts";
+import { profilePage } from "../profile/page.ts";
+import { profileWork } from "../profile/run.ts";
+import { parseSavedProfile } from "../profile/saved_profile.ts";
+import { profileTable } from "../profile/table.ts";
+import { type WorkName, openWork, workNames } from "../profile/workloads_node.ts";
+import { createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { readFilmsFile } from "./films_file.ts";
+import { shippedModel, version } from "./package.ts";
+import { writeText } from "./result_files.ts";
+import { number } from "./train_options.ts";
+
+interface ProfileOptions {
+  what: WorkName;
+  model: string;
+  image?: string;
+  phrase?: string;
+  steps: number;
+  batch?: number;
+  dtype: Float;
+  html?: string;
+  trace?: string;
+  json?: boolean;
+}
+
+/** `profile`, and `profile compare A B`. */
+export function profileCommand(): Command {
+  return createCommand("profile", "where the time goes: by kernel and scope, beside what the device reaches at best", "profile --what unet --html profile.html --json > before.json")
+    .addOption(new Option("--what <work>", "what to do: ground a phrase, U-Net forward passes, training steps, the autoencoder, the text encoder").choices(workNames).default("ground"))
+    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)", shippedModel)
+    .option("--image <file>", "film to work on (default: a shipped synthetic one)")
+    .option("--phrase <text>", "phrase to work on (default: that of the shipped film)")
+    .option("--steps <n>", "timesteps of ground; passes or steps of the others", number, 10)
+    .option("--batch <n>", "items of one pass (default: what fills the device for ground, 1 for the others)", number)
+    .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
+    .option("--html <file>", "write one self-contained page: flame graph, roofline, memory, kernels with their WGSL")
+    .option("--trace <file>", "write a Chrome trace, for chrome://tracing or Perfetto")
+    .action(profile)
+    .addCommand(compareCommand());
+}
+
+async function profile({ html, trace, json, ...options }: ProfileOptions): Promise<void> {
+  checkNumbers(options);
+  const signal = interruptSignal();
+  const film = await shippedFilm();
+  const gpu = await openGpu();
+  try {
+    const work = await openWork(gpu, { ...film, ...options, batch: options.batch ?? "auto", signal });
+    try {
+      const { saved, profile } = await profileWork(gpu, work, { version, onStage: log });
+      if (trace) await writeText(trace, chromeTrace(profile));
+      if (html) await writeText(html, profilePage(saved));
+      if (json) printJson(saved);
+      else process.stdout.write(`${profileTable(saved)}\n`);
+      for (const path of [trace, html]) if (path) log(`wrote ${path}`);
+    } finally {
+      work.free();
+    }
+  } finally {
+    gpu.close();
+  }
+}
+
+function checkNumbers({ steps, batch }: Pick<ProfileOptions, "steps" | "batch">): void {
+  for (const [name, value] of [["--steps", steps], ["--batch", batch]] as const) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) throw new InputError(name, `${value} is not a whole number of 1 or more`);
+  }
+}
+
+/** The first film that ships with the package, with its phrase. */
+async function shippedFilm(): Promise<{ image: string; phrase: string }> {
+  const file = join(shippedModel, "samples", "films.json");
+  const [{ image, phrase = "" }] = await readFilmsFile(file);
+  return { image: join(dirname(file), image), phrase };
+}
+
+function compareCommand(): Command {
+  return createCommand("compare", "two saved profiles side by side: every kernel and scope before, after, and the difference", "profile compare before.json after.json --html difference.html")
+    .argument("<before>", "what attnscope profile --json printed")
+    .argument("<after>", "the same of another run")
+    .option("--html <file>", "write one self-contained page")
+    // Options that profile has too are parsed as its own.
+    .action((before: string, after: string, _own: object, command: Command) => compare(before, after, command.optsWithGlobals()));
+}
+
+async function compare(before: string, after: string, { html, json }: { html?: string; json?: boolean }): Promise<void> {
+  const comparison = compareProfiles(await readProfile(before), await readProfile(after), [before, after]);
+  if (html) await writeText(html, comparisonPage(comparison));
+  if (json) printJson(comparison);
+  else process.stdout.write(`${comparisonTable(comparison)}\n`);
+  if (html) log(`wrote ${html}`);
+}
+
+async function readProfile(file: string) {
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new InputError(file, `cannot be read (${error.code}); check the path`);
+  });
+  return parseSavedProfile(file, text);
+}

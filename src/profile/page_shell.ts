@@ -1,0 +1,46 @@
+import { Html, html, type HtmlValue } from "../report/html.ts";
+import { style } from "../report/style.ts";
+import { allFamilies } from "./families.ts";
+import { pageScript } from "./page_script.ts";
+import { profileStyle } from "./page_style.ts";
+
+/** One self-contained page. */
+export function pageShell({ title, subtitle, notes, body, footer }: { title: string; subtitle: string; notes: readonly string[]; body: HtmlValue; footer: string }): string {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>attnscope: ${title}</title>
+<style>${new Html(style)}${new Html(profileStyle)}</style>
+</head>
+<body>
+<header>
+<h1>${title}</h1>
+<div class="quiet">${subtitle}</div>
+${notes.map((note) => html`<div class="banner">${note[0].toUpperCase()}${note.slice(1)}.</div>`)}
+</header>
+<main>
+${body}
+</main>
+<footer class="quiet">${footer}</footer>
+<script>${new Html(pageScript)}</script>
+</body>
+</html>
+`.text;
+}
+
+/** A part of the page under its own head. */
+export function panel(head: string, ...content: HtmlValue[]): Html {
+  return html`<section class="panel"><h2>${head}</h2>${content}</section>`;
+}
+
+/** A number that stands for itself. */
+export function tile(value: string, name: string): Html {
+  return html`<div class="tile"><b>${value}</b><span>${name}</span></div>`;
+}
+
+/** What the colours of kernels mean. */
+export function familyLegend(): Html {
+  return html`<div class="legend">${allFamilies.map((family) => html`<span><i class="swatch ${family}"></i>${family}</span>`)}</div>`;
+}
