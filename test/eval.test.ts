@@ -58,7 +58,7 @@ const errorsOf = ({ stderr }: Outcome) => stderr.split("\n").filter((line) => li
 const leftOut = ({ stderr }: Outcome) => stderr.split("\n").filter((line) => line.startsWith("left out:")).map((line) => line.replaceAll(folder, "DIR"));
 
 before(async () => {
-  await writePhantomDataset(phantom, { seed: 3, size: 128, counts: { train: 0, validate: 0, test: 0, single: 8, pairs: 3 } });
+  await writePhantomDataset(phantom, { seed: 3, size: 128, counts: { train: 1, validate: 0, test: 0, single: 8, pairs: 3 } });
 });
 
 describe("a run over the phantom with its controls", () => {
@@ -164,7 +164,7 @@ describe("bad input: one line each, and nothing of the rest is lost", () => {
       const outcome = await run(t, "--dataset", "csv", "--data", table, ...quick, "--out", join(folder, "bad"));
       assert.deepEqual([outcome.code, errorsOf(outcome).length, outcome.stdout], [2, 1, ""], outcome.stderr);
     }
-    const commands = [["--data", phantom], ["--dataset", "phantom"], ["--dataset", "phantom", "--data", join(folder, "nowhere")], ["--dataset", "mimic-cxr-jpg", "--data", phantom], [...ofPhantom, "--shard", "3/2"], [...ofPhantom, "--limit", "0"], [...ofPhantom, "--shard", "9/9"], [...ofPhantom, "--layers", "99"]];
+    const commands = [["--data", phantom], ["--dataset", "phantom"], ["--dataset", "phantom", "--data", join(folder, "nowhere")], ["--dataset", "mimic-cxr-jpg", "--data", phantom], ["--dataset", "mimic-cxr-jpg", "--data", join(phantom, "mimic-cxr-jpg")], [...ofPhantom, "--shard", "3/2"], [...ofPhantom, "--limit", "0"], [...ofPhantom, "--shard", "9/9"], [...ofPhantom, "--layers", "99"]];
     for (const args of commands) {
       const outcome = await run(t, ...args, "--out", join(folder, "bad"));
       assert.deepEqual([outcome.code, outcome.stdout], [2, ""], args.join(" "));

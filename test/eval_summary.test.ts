@@ -43,12 +43,13 @@ test("a row holds a map's metrics, or says that the crop left no box", () => {
   const sample: DataSample = { id: "a", imagePath: "x/a.png", caption: "first|second", label: "Edema", boxes: [], split: "test", line: 2 };
   const map = { map: [0, 0, 0, 1], mask: [0, 0, 0, 1], side: 2, imageSize: 2, threshold: 0.4, ssim: -0.1, s: 0 };
   const planned = { kind: "class-word", sample: 3, text: "edema", label: "Edema", truth: 4 } as const;
-  const measured = measureRow(planned, sample, "a.png", map, { boxes: [[1, 1, 1, 1]], film: { width: 2, height: 2 }, reading: "paper", image: "b.png" });
+  const truth = { truth: Uint8Array.of(0, 0, 0, 1), boxCount: 1, image: "a.png" };
+  const measured = measureRow(planned, sample, "a.png", map, { ...truth, image: "b.png" });
   const { metrics, ...facts } = measured;
   assert.deepEqual(facts, { sample: 3, kind: "class-word", id: "a", image: "a.png", label: "Edema", phrase: "first", text: "edema", boxesOf: "b.png", ssim: -0.1, s: 0, threshold: 0.4 });
   assert.deepEqual([metrics.top1, metrics.iou], [1, 1]);
-  assert.equal(measureRow(planned, sample, "a.png", map, { boxes: [[1, 1, 1, 1], [0, 0, 1, 1]], film: { width: 2, height: 2 }, reading: "paper", image: "a.png" }).metrics.distance, null);
-  const cropped = measureRow(planned, sample, "a.png", map, { boxes: [[0, 0, 4, 16]], film: { width: 32, height: 16 }, reading: "paper", image: "a.png" });
+  assert.equal(measureRow(planned, sample, "a.png", map, { ...truth, boxCount: 2 }).metrics.distance, null);
+  const cropped = measureRow(planned, sample, "a.png", map, { ...truth, truth: new Uint8Array(4) });
   assert.ok(Object.values(cropped.metrics).every((value) => value === null));
   assert.match(cropped.note as string, /outside/);
 });
@@ -62,7 +63,8 @@ test("goldens: rows of the reference's maps have its metrics", needsShared("gold
     const map = { map: tensors.get(`${i}.paper.mixture`)!.data, mask: tensors.get(`${i}.mask.mixture`)!.data, side: 64, imageSize: 512, threshold: 0 };
     const sample: DataSample = { id: "", imagePath: golden.image, caption: golden.phrase, label: "", boxes: boxes[golden.image], split: "test", line: 1 };
     const planned = { kind: "phrase", sample: i, text: golden.phrase, label: "", truth: i } as const;
-    const { metrics } = measureRow(planned, sample, golden.image, map, { boxes: sample.boxes, film: { width: 512, height: 512 }, reading: "paper", image: golden.image });
+    const truth = truthMask(sample.boxes, planPreprocess(512, 512, 512), "paper");
+    const { metrics } = measureRow(planned, sample, golden.image, map, { truth, boxCount: sample.boxes.length, image: golden.image });
     for (const [column, name] of Object.entries(columns)) {
       const expected = golden["metrics.mixture"][column];
       if (expected === null) assert.equal(metrics[name], null);

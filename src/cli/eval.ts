@@ -37,8 +37,8 @@ export function evalCommand(): Command {
     .option("--data <folder>", "the data set's folder, or its table")
     .option("--images <folder>", "where the paths of the images start (default: the folder of the table)")
     .addOption(new Option("--split <name>", "only this split (default: all)").choices(splits))
-    .option("--limit <n>", "only the first n samples", count)
-    .option("--shard <i/n>", "only part i of n, to be joined with eval merge", shard)
+    .option("--limit <n>", "only the first n samples", sampleCount)
+    .option("--shard <i/n>", "only part i of n, to be joined with eval merge", shardOf)
     .option("--controls", "also ground a wrong phrase and the finding's name alone, and lay that one's map over another film");
   addMethodOptions(addRunOptions(command, { steps: defaultSettings.steps, out: "attnscope-eval" }));
   // Options behind the name of a subcommand are its own.
@@ -128,13 +128,13 @@ function fingerprint({ samples, imageName }: EvalData): string {
   return hash.digest("hex");
 }
 
-function count(text: string): number {
+function sampleCount(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It is not a whole number of 1 or more.");
   return value;
 }
 
-function shard(text: string): Shard {
+function shardOf(text: string): Shard {
   const [, index, total] = /^(\d+)\/(\d+)$/.exec(text)?.map(Number) ?? [];
   if (!(index >= 1 && index <= total)) throw new InvalidArgumentError("Give the part and their number, such as 1/4 to 4/4.");
   return { index, count: total };

@@ -1,9 +1,11 @@
 import type { DataSample } from "../data/layouts/layout.ts";
+import { planPreprocess } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
 import { groupBy } from "../eval/group_by.ts";
 import type { PlannedRow } from "../eval/plan.ts";
-import { type EvalRow, measureRow } from "../eval/row.ts";
+import { type EvalRow, type RowTruth, measureRow } from "../eval/row.ts";
 import type { RunFolder } from "../eval/run_folder_node.ts";
+import { truthMask } from "../eval/truth.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import { preparePhrase } from "../grounding/phrases.ts";
 import type { GroundResult } from "../grounding/result.ts";
@@ -73,9 +75,10 @@ export async function evaluate(evaluation: Evaluation, folder: RunFolder): Promi
         addWork(work, results[0]);
         work.phrases += results.length;
         const rows: EvalRow[] = [];
+        const truthOf = rowTruths(evaluation, checks);
         for (const [i, { work: film, phrase }] of items.entries()) {
           const ofMap = films.get(film.path)?.filter(({ text }) => text === phrase) ?? [];
-          for (const planned of ofMap) rows.push(...(await measure(evaluation, planned, results[i], checks)));
+          for (const planned of ofMap) rows.push(...(await measure(evaluation.data, planned, results[i], truthOf)));
         }
         await folder.append(rows);
       }
@@ -119,9 +122,24 @@ async function usableRows({ session, rows, settings, work }: Evaluation): Promis
 }
 
 /** A map's row; none where the film of the boxes cannot be used. */
-async function measure({ data, settings }: Evaluation, planned: PlannedRow, result: GroundResult, checks: FilmChecks): Promise<EvalRow[]> {
-  const { samples, imageName } = data;
-  const [sample, truth] = [samples[planned.sample], samples[planned.truth]];
-  const film = await checks.sizeFor(truth);
-  return film ? [measureRow(planned, sample, imageName(sample), result, { boxes: truth.boxes, film, reading: settings.reading, image: imageName(truth) })] : [];
+async function measure({ samples, imageName }: EvalData, planned: PlannedRow, result: GroundResult, truthOf: TruthOf): Promise<EvalRow[]> {
+  const sample = samples[planned.sample];
+  const truth = await truthOf(samples[planned.truth]);
+  return truth ? [measureRow(planned, sample, imageName(sample), result, truth)] : [];
+}
+
+type TruthOf = (sample: DataSample) => Promise<RowTruth | undefined>;
+
+/** What the maps of a call are measured against; a sample's boxes are drawn once for all its controls. */
+function rowTruths({ data, settings, session }: Evaluation, checks: FilmChecks): TruthOf {
+  const { sampleSize } = session.pipeline.ldm.vae.config;
+  const made = new Map<DataSample, RowTruth>();
+  return async (sample) => {
+    const size = await checks.sizeFor(sample);
+    if (!size) return undefined;
+    const { boxes } = sample;
+    const truth = made.get(sample) ?? { truth: truthMask(boxes, planPreprocess(size.width, size.height, sampleSize), settings.reading), boxCount: boxes.length, image: data.imageName(sample) };
+    made.set(sample, truth);
+    return truth;
+  };
 }

@@ -1,10 +1,7 @@
 import type { DataSample } from "../data/layouts/layout.ts";
-import { type Box, planPreprocess } from "../data/preprocess.ts";
 import { type TruthInputs, truthMetrics } from "../grounding/metrics.ts";
-import type { Reading } from "../grounding/bias_merging.ts";
 import { firstAlternative } from "../text/captions.ts";
 import type { PlannedRow, RowKind } from "./plan.ts";
-import { truthMask } from "./truth.ts";
 
 /** Section 8 of the method, in the order of the tables, and what the columns are called. */
 export const metricColumns = {
@@ -57,12 +54,8 @@ export interface MeasuredMap extends Omit<TruthInputs, "truth" | "boxCount"> {
   readonly s?: number;
 }
 
-/** What a map is measured against. */
-export interface RowTruth {
-  readonly boxes: readonly Box[];
-  /** The film of the boxes. */
-  readonly film: { readonly width: number; readonly height: number };
-  readonly reading: Reading;
+/** What a map is measured against: the boxes of a film, as `truthMask` makes them. */
+export interface RowTruth extends Pick<TruthInputs, "truth" | "boxCount"> {
   /** Path of that film's image as the data set has it. */
   readonly image: string;
 }
@@ -88,10 +81,9 @@ export function measureRow(planned: PlannedRow, sample: DataSample, image: strin
 }
 
 /** The metrics of a map, or undefined where the crop has left nothing of the boxes. */
-function measure(map: MeasuredMap, { boxes, film, reading }: RowTruth): RowMetrics | undefined {
-  const truth = truthMask(boxes, planPreprocess(film.width, film.height, map.imageSize), reading);
+function measure(map: MeasuredMap, { truth, boxCount }: RowTruth): RowMetrics | undefined {
   if (!truth.includes(1)) return undefined;
-  const values = truthMetrics({ ...map, truth, boxCount: boxes.length });
+  const values = truthMetrics({ ...map, truth, boxCount });
   return Object.fromEntries(metricNames.map((name) => [name, finite(values[name])])) as Record<MetricName, number | null>;
 }
 
