@@ -8,11 +8,11 @@ import { evaluationsPerMap } from "../src/cli/ground_work.ts";
 import { isOfItsKind, readSyntheticFilms } from "../src/cli/model_card.ts";
 import { type OutputFolder, openOutputFolder, resultName } from "../src/cli/output_folder.ts";
 import { shippedModel } from "../src/cli/package.ts";
-import { formatDuration } from "../src/cli/progress.ts";
 import { planPreprocess, transformBoxes } from "../src/data/preprocess.ts";
 import { defaultSettings } from "../src/grounding/options.ts";
 import { boxOnFilm, describePoint, pointOnFilm } from "../src/report/film_coordinates.ts";
 import { html } from "../src/report/html.ts";
+import { formatDuration } from "../src/report/numbers.ts";
 import { savingsRows } from "../src/report/savings_rows.ts";
 import { temporaryFolder } from "./cli_process.ts";
 

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { InputError } from "../src/errors.ts";
 import { checkSameConfiguration } from "../src/training/checkpoint.ts";
-import { findLatestCheckpoint, saveCheckpoint } from "../src/training/checkpoint_node.ts";
+import { findLatestCheckpoint, readConfiguration, saveCheckpoint } from "../src/training/checkpoint_node.ts";
 import { METRICS_FILE, readMetrics } from "../src/training/metrics_node.ts";
 import { temporaryFolder } from "./cli_process.ts";
 
@@ -63,6 +63,7 @@ test("the last checkpoints are kept, the newest is found", async () => {
   const found = await findLatestCheckpoint(run, configuration, assert.fail);
   assert.equal(found?.step, 100);
   assert.equal(await findLatestCheckpoint(join(run, "other"), configuration, assert.fail), undefined);
+  assert.deepEqual([await readConfiguration(run), await readConfiguration(join(run, "other"))], [configuration, undefined]);
 });
 
 test("damaged checkpoints are told of and passed over, whatever is damaged", async () => {
@@ -75,9 +76,9 @@ test("damaged checkpoints are told of and passed over, whatever is damaged", asy
       writeFileSync(path, bytes);
     }],
     ["missing", /config.json is missing/, (folder) => rmSync(join(folder, "toy/config.json"))],
-    ["manifest cut off", /training.json is cut off or changed/, (folder) => truncateSync(join(folder, "training.json"), 100)],
-    ["manifest changed", /training.json is cut off or changed/, (folder) => writeFileSync(join(folder, "training.json"), readFileSync(join(folder, "training.json"), "utf8").replace('"seed": 1', '"seed": 2'))],
-    ["manifest missing", /training.json is missing/, (folder) => rmSync(join(folder, "training.json"))],
+    ["manifest cut off", /training.json is missing, cut off or changed/, (folder) => truncateSync(join(folder, "training.json"), 100)],
+    ["manifest changed", /training.json is missing, cut off or changed/, (folder) => writeFileSync(join(folder, "training.json"), readFileSync(join(folder, "training.json"), "utf8").replace('"seed": 1', '"seed": 2'))],
+    ["manifest missing", /training.json is missing, cut off or changed/, (folder) => rmSync(join(folder, "training.json"))],
   ];
   for (const [name, fact, damage] of damages) {
     const run = temporaryFolder();

@@ -5,10 +5,10 @@ import { type EvalRow, type MetricName, metricNames } from "../eval/row.ts";
 import type { EvalRun } from "../eval/run_folder_node.ts";
 import { type GroupSummary, type KindSummary, summarise } from "../eval/summary.ts";
 import { type Table, publishedMeans, publishedMeansTable, publishedRows, rowsTable, summaryTable } from "../eval/tables.ts";
+import { formatDuration } from "../report/numbers.ts";
 import { savingsRows } from "../report/savings_rows.ts";
 import { writeFileAtomically } from "../weights/atomic_file_node.ts";
 import { log } from "./command.ts";
-import { formatDuration } from "./progress.ts";
 import { writeText } from "./result_files.ts";
 
 /** What a run came to. */

@@ -1,4 +1,5 @@
 import { SingleBar } from "cli-progress";
+import { formatDuration } from "../report/numbers.ts";
 import { log } from "./command.ts";
 
 /** Shows on stderr how far one piece of work is: a bar on a terminal, elsewhere a plain line now and then. */
@@ -18,13 +19,13 @@ export function createProgress(): Progress {
 }
 
 function barProgress(): Progress {
-  const started = performance.now();
+  const left = createPace();
   let bar: SingleBar | undefined;
   return {
     update(label, done, total) {
       bar ??= startBar();
       bar.setTotal(total);
-      bar.update(done, { label, left: timeLeft(started, done, total) });
+      bar.update(done, { label, left: left(done, total) });
     },
     stop() {
       bar?.stop();
@@ -49,29 +50,27 @@ function startBar(): SingleBar {
 }
 
 function lineProgress(): Progress {
-  const started = performance.now();
-  let last = started;
+  const left = createPace();
+  let last = performance.now();
   return {
     update(label, done, total) {
+      const leftNow = left(done, total);
       if (performance.now() - last < LINE_INTERVAL) return;
       last = performance.now();
-      log(`${Math.floor((100 * done) / total)} %  ${timeLeft(started, done, total)}  ${label}`);
+      log([`${Math.floor((100 * done) / total)} %`, leftNow, label].filter((text) => text !== "").join("  "));
     },
     stop: () => undefined,
   };
 }
 
-/** The time that the rest will take at the pace so far, for people; empty while nothing is done. */
-function timeLeft(started: number, done: number, total: number): string {
-  if (done <= 0) return "";
-  const seconds = (((performance.now() - started) / done) * Math.max(total - done, 0)) / 1000;
-  return `${formatDuration(seconds)} left`;
-}
-
-/** Seconds as people say them: 0.8 s, 42 s, 3 min, 2 h 5 min. */
-export function formatDuration(seconds: number): string {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  if (seconds < 99.5) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+/** Tells the time that the rest will take, for people, at the pace since work began or went on; empty while that is not known. */
+function createPace(): (done: number, total: number) => string {
+  let first: { done: number; time: number } | undefined;
+  return (done, total) => {
+    // Another piece of work counts anew; one that goes on has not done all in the time that this process took.
+    if (!first || done < first.done) first = { done, time: performance.now() };
+    if (done === first.done) return "";
+    const seconds = (performance.now() - first.time) / 1000;
+    return `${formatDuration((seconds / (done - first.done)) * Math.max(total - done, 0))} left`;
+  };
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import sharp, { type Sharp } from "sharp";
+import sharp from "sharp";
 import type { Picture } from "../data/draw.ts";
 import type { Film } from "../data/film.ts";
 import { type Box, planPreprocess } from "../data/preprocess.ts";
@@ -9,6 +9,7 @@ import type { GroundResult } from "../grounding/result.ts";
 import type { Thumbnails } from "../report/card.ts";
 import type { ResultRecord } from "../report/result_record.ts";
 import { writeFileAtomically } from "../weights/atomic_file_node.ts";
+import { thumbnail } from "./thumbnail.ts";
 
 /** Longer side of a picture in the report, in pixels. */
 const THUMBNAIL_SIDE = 384;
@@ -39,16 +40,9 @@ export async function writeText(path: string, text: string): Promise<void> {
 }
 
 function filmThumbnail({ data, width, height, channels }: Film): Promise<string> {
-  return thumbnail(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }));
+  return thumbnail(sharp(data, { raw: { width, height, channels }, limitInputPixels: false }), THUMBNAIL_SIDE);
 }
 
 function pictureThumbnail({ data, width, height }: Picture): Promise<string> {
-  return thumbnail(sharp(data, { raw: { width, height, channels: 4 }, limitInputPixels: false }));
-}
-
-/** A data URL of the picture, shrunk. */
-async function thumbnail(image: Sharp): Promise<string> {
-  const shrunk = image.resize(THUMBNAIL_SIDE, THUMBNAIL_SIDE, { fit: "inside", withoutEnlargement: true });
-  const bytes = await shrunk.webp({ quality: 85 }).toBuffer();
-  return `data:image/webp;base64,${bytes.toString("base64")}`;
+  return thumbnail(sharp(data, { raw: { width, height, channels: 4 }, limitInputPixels: false }), THUMBNAIL_SIDE);
 }

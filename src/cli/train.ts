@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { Command } from "commander";
 import type { Config } from "../config.ts";
 import { openDataset } from "../data/layouts/open_node.ts";
@@ -17,7 +18,7 @@ import type { StepRecord } from "../training/loop.ts";
 import { type ModelFolder, assembleModel, filmImages, openModelFolder } from "../training/model_folder_node.ts";
 import { phantomAttributes } from "../training/phantom_attributes.ts";
 import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
-import { type RunPart, runTraining } from "../training/run_node.ts";
+import { type RunPart, type RunResult, runTraining } from "../training/run_node.ts";
 import { type Validation, openValidation } from "../training/validation_node.ts";
 import { type TrainingTask, unetTask } from "../training/unet_training.ts";
 import { vaeRecipe, vaeTask } from "../training/vae_training.ts";
@@ -28,6 +29,7 @@ import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { textEncoderHelp } from "./ground_options.ts";
 import { createProgress } from "./progress.ts";
 import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf } from "./train_options.ts";
+import { REPORT_FILE, reportCommand, writeTrainingReport } from "./train_report.ts";
 import { standardiseCommand } from "./train_standardise.ts";
 
 /** `train unet|vae|encoder|standardise`; without a name, `unet`. */
@@ -38,7 +40,8 @@ export function trainCommand(): Command {
     .addCommand(unetCommand(), { isDefault: true })
     .addCommand(vaeCommand())
     .addCommand(encoderCommand())
-    .addCommand(standardiseCommand());
+    .addCommand(standardiseCommand())
+    .addCommand(reportCommand());
 }
 
 interface TrainOptions extends RunCommandOptions {
@@ -205,29 +208,44 @@ async function textEncoderPart(model: ModelFolder, { textEncoder, configText }: 
 
 async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: (gpu: Gpu, options: O, recipe: Recipe) => Promise<Training>): Promise<void> {
   checkRunOptions(options);
+  const { out, json, saveModel } = options;
   const signal = interruptSignal();
   const gpu = await openGpu();
-  const progress = createProgress();
   try {
     if (recipe.dtype === "f16" && !gpu.has("shader-f16")) throw new InputError("--dtype", "f16 needs the device feature shader-f16, which this device does not have; use f32");
     const training = await prepare(gpu, options, recipe);
-    const { last, checkpoint } = await runTraining(gpu, {
+    const { last, steps, checkpoint } = await trainAndReport(gpu, options, recipe, training, signal);
+    if (saveModel && checkpoint) await assembleModel(options.model, checkpoint, saveModel, options);
+    if (json) printJson({ out, steps, checkpoint, last });
+    else log(last ? `${out}: ${steps} steps, loss ${last.loss.toFixed(4)}; ${join(out, REPORT_FILE)} shows how it went` : `${out}: the run had ended already, at ${steps} steps`);
+  } finally {
+    gpu.close();
+  }
+}
+
+/** Trains with a progress bar. However it ends, what was trained stands in the run's page. */
+async function trainAndReport(gpu: Gpu, options: TrainOptions, recipe: Recipe, training: Training, signal: AbortSignal): Promise<RunResult> {
+  const { out, resume, saveEvery, keep, divergence } = options;
+  const progress = createProgress();
+  let hasTrained = false;
+  try {
+    return await runTraining(gpu, {
       ...training,
-      recipe, signal,
-      out: options.out, resume: options.resume !== undefined, saveEvery: options.saveEvery, keep: options.keep, divergence: options.divergence,
-      onStep: (record) => progress.update(progressLine(record), record.step, recipe.maxSteps),
+      recipe, signal, out, saveEvery, keep, divergence,
+      resume: resume !== undefined,
+      onStep(record) {
+        hasTrained = true;
+        progress.update(progressLine(record), record.step, recipe.maxSteps);
+      },
       tell(line) {
         progress.stop();
         log(line);
       },
-    }).finally(() => training.close());
-    progress.stop();
-    if (options.saveModel && checkpoint) await assembleModel(options.model, checkpoint, options.saveModel, options);
-    if (options.json) printJson({ out: options.out, steps: recipe.maxSteps, checkpoint, last });
-    else log(last ? `${options.out}: ${recipe.maxSteps} steps, loss ${last.loss.toFixed(4)}` : `${options.out}: the run had ended already, at ${recipe.maxSteps} steps`);
+    });
   } finally {
     progress.stop();
-    gpu.close();
+    await training.close();
+    if (hasTrained) await writeTrainingReport(out).catch((error: Error) => log(`note: the page of the run was not written: ${error.message}`));
   }
 }
 

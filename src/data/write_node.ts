@@ -8,9 +8,14 @@ import { wordsSvg, type WordPanel } from "./words_svg.ts";
 /** Longer side of one word's overlay in a strip, in pixels. */
 const PANEL_SIDE = 320;
 
-/** Writes a picture as PNG, under its name only when it is complete. @throws InputError where it cannot be written */
-export async function writePng(path: string, picture: Picture): Promise<void> {
-  await writeBytes(path, await toSharp(picture).png().toBuffer());
+/**
+ * Writes a picture as PNG, under its name only when it is complete; shrunk where a side is longer than `most` pixels.
+ * @throws InputError where it cannot be written
+ */
+export async function writePng(path: string, picture: Picture, most = Infinity): Promise<void> {
+  const image = toSharp(picture);
+  const isLarge = Math.max(picture.width, picture.height) > most;
+  await writeBytes(path, await (isLarge ? image.resize(most, most, { fit: "inside" }) : image).png().toBuffer());
 }
 
 /** Writes float32 values as a NumPy file, under its name only when it is complete. @throws InputError where it cannot be written */

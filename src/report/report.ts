@@ -1,9 +1,9 @@
 import type { Cost } from "../grounding/savings.ts";
 import { type ReportEntry, resultCard } from "./card.ts";
-import { Html, html } from "./html.ts";
+import { type Html, html } from "./html.ts";
+import { type Row, page, section } from "./page.ts";
 import type { ResultRecord } from "./result_record.ts";
 import { savingsRows } from "./savings_rows.ts";
-import { style } from "./style.ts";
 
 /** What a run did. */
 export interface ReportRun {
@@ -23,16 +23,7 @@ export interface ReportRun {
 /** One self-contained page about a run with at least one result: no script, pictures inline. */
 export function reportHtml(run: ReportRun): string {
   const [{ record }] = run.results;
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>attnscope: ${title(run)}</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-<header>
+  const body = html`<header>
 <h1>Where the phrases point</h1>
 <div class="quiet">${title(run)} · model ${record.model.name} · mode ${record.mode}, ${record.steps} steps · ${run.seconds.toFixed(1)} s on ${record.adapter}</div>
 ${banners(run).map((text) => html`<div class="banner">${text}</div>`)}
@@ -49,10 +40,8 @@ ${savingsSection(run)}
 ${section("Time", timeRows(run))}
 </div>
 </main>
-<footer class="quiet">attnscope ${record.version}. Maps show where the attention of a diffusion model goes; they are not a diagnosis.</footer>
-</body>
-</html>
-`.text;
+<footer class="quiet">attnscope ${record.version}. Maps show where the attention of a diffusion model goes; they are not a diagnosis.</footer>`;
+  return page(title(run), body);
 }
 
 function title({ results }: ReportRun): string {
@@ -80,12 +69,6 @@ function legend({ results }: ReportRun): Html {
 <span>${box("#f0f")}region of the mask</span>
 ${judged.length > 0 && html`<span>${box("#fff")}reference box: ${inside} of ${judged.length} peaks inside</span>`}
 </div>`;
-}
-
-type Row = readonly [name: string, value: string];
-
-function section(name: string, rows: readonly Row[]): Html {
-  return html`<section><h2>${name}</h2><table><tbody>${rows.map(([head, value]) => html`<tr><th>${head}</th><td>${value}</td></tr>`)}</tbody></table></section>`;
 }
 
 function settingRows({ mode, steps, seed, settings }: ResultRecord): Row[] {

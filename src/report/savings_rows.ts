@@ -1,5 +1,6 @@
 import type { Cost } from "../grounding/savings.ts";
 import { formatBytes } from "../weights/inspect.ts";
+import { formatCount } from "./numbers.ts";
 
 /** One kind of work: what the run took, what the published procedure would have taken, and the share that was saved. */
 export interface SavingsRow {
@@ -18,7 +19,7 @@ export function savingsRows({ published, ...taken }: Cost & { published: Cost })
     saved: formatShare(1 - taken[key] / published[key]),
   });
   return [
-    row("U-Net evaluations", "unetEvaluations", (count) => count.toLocaleString("en")),
+    row("U-Net evaluations", "unetEvaluations", formatCount),
     row("floating-point operations", "flops", formatFlops),
     row("bytes read back", "bytesReadBack", formatBytes),
   ];

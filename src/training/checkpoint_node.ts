@@ -69,6 +69,15 @@ export async function findLatestCheckpoint(run: string, configuration: Configura
   return undefined;
 }
 
+/** What a run is about, as its newest checkpoint says; undefined before there is one. */
+export async function readConfiguration(run: string): Promise<Configuration | undefined> {
+  for (const { folder } of await listCheckpoints(run)) {
+    const manifest = await readManifest(folder);
+    if (manifest) return manifest.configuration;
+  }
+  return undefined;
+}
+
 /** Whether a run has left checkpoints in a folder. */
 export async function hasCheckpoints(run: string): Promise<boolean> {
   return (await listCheckpoints(run)).length > 0;
@@ -127,10 +136,8 @@ type Inspection = { manifest: Manifest; fact?: undefined } | { manifest?: undefi
 
 /** A checkpoint's manifest, or what is wrong with the checkpoint. */
 async function inspect(folder: string, step: number): Promise<Inspection> {
-  const text = await readFile(join(folder, MANIFEST), "utf8").catch(() => undefined);
-  if (text === undefined) return { fact: `${MANIFEST} is missing` };
-  const parsed = parseManifest(text);
-  if (!parsed || parsed.step !== step) return { fact: `${MANIFEST} is cut off or changed` };
+  const parsed = await readManifest(folder);
+  if (!parsed || parsed.step !== step) return { fact: `${MANIFEST} is missing, cut off or changed` };
   for (const [path, expected] of Object.entries(parsed.files)) {
     const actual = await hashFile(join(folder, path));
     if (actual === undefined) return { fact: `${path} is missing` };
@@ -139,9 +146,10 @@ async function inspect(folder: string, step: number): Promise<Inspection> {
   return { manifest: parsed };
 }
 
-function parseManifest(text: string): Manifest | undefined {
+/** The manifest; undefined where it is not whole. */
+async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {
-    const { sha256: expected, ...manifest } = JSON.parse(text);
+    const { sha256: expected, ...manifest } = JSON.parse(await readFile(join(folder, MANIFEST), "utf8"));
     return sha256(JSON.stringify(manifest)) === expected ? (manifest as Manifest) : undefined;
   } catch {
     return undefined;

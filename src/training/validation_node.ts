@@ -6,7 +6,7 @@ import { type Box, planPreprocess, transformBoxes } from "../data/preprocess.ts"
 import { overlay } from "../data/render.ts";
 import { writePng } from "../data/write_node.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { type GroundingMetrics, groundingMetrics } from "../grounding/metrics.ts";
+import { groundingMetrics } from "../grounding/metrics.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import { GroundingPipeline } from "../grounding/pipeline.ts";
 import { loadModel } from "../models/load.ts";
@@ -18,6 +18,7 @@ import { makeFolders, writeFileAtomically } from "../weights/atomic_file_node.ts
 import type { ModelFolder } from "./model_folder_node.ts";
 import type { Recipe } from "./recipe.ts";
 import type { ParameterSet, TrainedPart } from "./trained_part.ts";
+import { type ValidatedFilm, validationRecord } from "./validation_record.ts";
 
 /** Looks at a U-Net in training: attention maps over films, and how well they match the boxes. */
 export interface Validation {
@@ -41,6 +42,13 @@ export interface ValidationOptions {
 
 /** Few timesteps and no text bias: what shows progress, not what is published. */
 const settings: Partial<GroundSettings> = { steps: 10, lastSteps: 10, merge: "none" };
+
+/** Folder of a run's validations, one folder a step in it, and the record in that. */
+export const VALIDATION_FOLDER = "validation";
+export const VALIDATION_FILE = "metrics.json";
+
+/** Longest side of the pictures in pixels. */
+const PICTURE_SIDE = 512;
 
 interface ValidationFilm {
   id: string;
@@ -88,19 +96,20 @@ async function averagedUNet(model: ModelFolder, set: ParameterSet): Promise<UNet
 }
 
 async function look(pipeline: GroundingPipeline, films: readonly ValidationFilm[], steps: number, out: string): Promise<void> {
-  const folder = join(out, "validation", `step-${String(steps).padStart(6, "0")}`);
+  const folder = join(out, VALIDATION_FOLDER, `step-${String(steps).padStart(6, "0")}`);
   await makeFolders(folder);
-  const metrics: GroundingMetrics[] = [];
+  const looked: ValidatedFilm[] = [];
   const results = await pipeline.groundMany(films.map(({ film, phrase }) => ({ film, phrase })), settings);
   for (const [i, { map, mask, side, imageSize }] of results.entries()) {
-    const { id, film, boxes } = films[i];
+    const { id, film, phrase, boxes } = films[i];
     const plan = planPreprocess(film.width, film.height, imageSize);
-    await writePng(join(folder, `${id}.png`), overlay(film, map, side, plan, { boxes }));
-    if (boxes.length === 0) continue;
+    // Not named by the film: a data set may have several phrases for one.
+    const picture = `film-${String(i).padStart(2, "0")}.png`;
+    await writePng(join(folder, picture), overlay(film, map, side, plan, { boxes }), PICTURE_SIDE);
     const transformed = transformBoxes(boxes, plan).map(([x, y, w, h]) => ({ x: Math.round(x), y: Math.round(y), w: Math.round(w), h: Math.round(h) }));
-    metrics.push(groundingMetrics({ map, mask, side, imageSize, boxes: transformed }));
+    const { cnr, aucRoc, top1, miou } = groundingMetrics({ map, mask, side, imageSize, boxes: transformed });
+    looked.push({ id, phrase, picture, metrics: boxes.length > 0 ? { cnr, aucRoc, top1, miou } : undefined });
   }
-  const mean = (name: "cnr" | "aucRoc" | "top1" | "miou") => (metrics.length > 0 ? metrics.reduce((sum, of) => sum + of[name], 0) / metrics.length : undefined);
-  const record = { step: steps, films: films.length, cnr: mean("cnr"), aucRoc: mean("aucRoc"), top1: mean("top1"), miou: mean("miou") };
-  await writeFileAtomically(join(folder, "metrics.json"), (sink) => sink.write(new TextEncoder().encode(`${JSON.stringify(record)}\n`)));
+  const record = validationRecord(steps, looked);
+  await writeFileAtomically(join(folder, VALIDATION_FILE), (sink) => sink.write(new TextEncoder().encode(`${JSON.stringify(record)}\n`)));
 }
