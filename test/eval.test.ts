@@ -159,7 +159,7 @@ test("disease filtering takes every sample's own label, several phrases of a fil
 describe("bad input: one line each, and nothing of the rest is lost", () => {
   test("before any work", async (t) => {
     const table = join(folder, "bad.csv");
-    for (const text of ["image,phrase\na.png,edema\n", "image,phrase,label,boxes\na.png,edema,Tumor,1-2-3-4\n", "image,phrase,label,boxes\n"]) {
+    for (const text of ["image,phrase\na.png,edema\n", "image,phrase,label,boxes\na.png,edema,Tumor,1-2-3-4\n", "image,phrase,label,boxes\n", "image,phrase,label,boxes\na.png,edema,Edema,1-2-3-4\n"]) {
       writeFileSync(table, text);
       const outcome = await run(t, "--dataset", "csv", "--data", table, ...quick, "--out", join(folder, "bad"));
       assert.deepEqual([outcome.code, errorsOf(outcome).length, outcome.stdout], [2, 1, ""], outcome.stderr);

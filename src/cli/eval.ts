@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { access } from "node:fs/promises";
 import { basename, relative } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetName, datasetNames } from "../data/layouts/find_node.ts";
@@ -11,7 +12,7 @@ import { type EvalConfiguration, type RunFolder, openRunFolder } from "../eval/r
 import { type GroundSettings, completeSettings, defaultSettings } from "../grounding/options.ts";
 import { createCommand, exitCodes, interruptSignal, log, printJson } from "./command.ts";
 import { evalMergeCommand } from "./eval_merge.ts";
-import { printEvalResults, printThroughput, resultsObject, writeEvalResults } from "./eval_results.ts";
+import { printEvalResults, printThroughput, writeEvalResults } from "./eval_results.ts";
 import { type EvalData, type EvalWork, type Evaluation, evaluate, leaveOut } from "./eval_run.ts";
 import { type RunOptions, addMethodOptions, addRunOptions } from "./ground_options.ts";
 import { noWork } from "./ground_run.ts";
@@ -53,6 +54,7 @@ async function runEval(options: EvalOptions): Promise<void> {
   const controls = options.controls ?? false;
   const rows = planRows(data.samples, chooseSamples(data.samples, options), { controls, seed: settings.seed });
   if (rows.length === 0) throw new InputError("--shard", `part ${options.shard?.index} has no film; the data set has fewer films than parts`);
+  await checkImages(rows.map(({ sample }) => data.samples[sample].imagePath));
   const session = await openSession(options, signal);
   try {
     const { ldm } = session.pipeline;
@@ -101,7 +103,7 @@ async function finishRun(evaluation: Evaluation, folder: RunFolder, { json }: Ev
     if (!(signal.aborted && (error as Error).name === "AbortError")) throw error;
   } finally {
     const results = await record().then((run) => writeEvalResults(folder.path, run, folder.rows)).finally(() => folder.close());
-    if (json) printJson(resultsObject(results));
+    if (json) printJson(results);
     else {
       printThroughput(results.run);
       printEvalResults(results);
@@ -119,6 +121,12 @@ async function readData({ dataset, data, images, split }: EvalOptions, work: Eva
   if (samples.length === 0) throw new InputError(found.file, `has no sample that can be used${split ? ` in the split ${split}` : ""}; attnscope data check lists what is wrong`);
   if (samples.every(({ boxes }) => boxes.length === 0)) throw new InputError(found.file, "has no boxes to measure maps against; evaluate MS-CXR, ChestX-ray14, a phantom, or films of your own");
   return { samples, imageName: ({ imagePath }) => relative(images ?? found.folder, imagePath).replaceAll("\\", "/") };
+}
+
+/** Finds out before the model is loaded where no image is there at all. */
+async function checkImages(paths: readonly string[]): Promise<void> {
+  for (const path of paths) if (await access(path).then(() => true, () => false)) return;
+  throw new InputError(paths[0], "no such file, nor is any other image there; say with --images where their paths start");
 }
 
 /** SHA-256 of all that rows are made of, besides the films' pixels. */

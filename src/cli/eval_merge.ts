@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { mergeRuns } from "../eval/run_folder_node.ts";
 import { createCommand, log, printJson } from "./command.ts";
-import { printEvalResults, resultsObject, writeEvalResults } from "./eval_results.ts";
+import { printEvalResults, writeEvalResults } from "./eval_results.ts";
 
 /** `eval merge RUN… --out DIR`. */
 export function evalMergeCommand(): Command {
@@ -19,6 +19,6 @@ async function merge(paths: readonly string[], { out, json }: { out: string; jso
   const samples = new Set(rows.map(({ sample }) => sample)).size;
   const expected = Math.min(limit, data.samples);
   if (samples < expected) log(`note: ${samples} of ${expected} samples are there: a shard is missing or not finished`);
-  if (json) printJson(resultsObject(results));
+  if (json) printJson(results);
   else printEvalResults(results);
 }

@@ -25,17 +25,20 @@ export interface EvalResults {
  */
 export async function writeEvalResults(out: string, run: EvalRun, unsorted: readonly EvalRow[]): Promise<EvalResults> {
   const rows = unsorted.toSorted((a, b) => a.sample - b.sample || rowKinds.indexOf(a.kind) - rowKinds.indexOf(b.kind));
-  const results = { out, run, rows: rows.length, summaries: summarise(rows) };
+  const results = { run, rows: rows.length, summaries: summarise(rows) };
   await writeTable(join(out, "rows.csv"), rowsTable(rows));
   await writeTable(join(out, "summary.csv"), summaryTable(results.summaries));
-  await writeJson(join(out, "summary.json"), resultsObject(results));
+  await writeJson(join(out, "summary.json"), results);
   const own = rows.filter(({ kind }) => kind === "phrase");
-  if (own.length === 0) return results;
+  if (own.length > 0) await writePublished(join(out, "published"), own);
+  return { out, ...results };
+}
+
+async function writePublished(folder: string, own: readonly EvalRow[]): Promise<void> {
   const means = publishedMeans(own);
-  await writeTable(join(out, "published", "bbox_results.csv"), publishedRows(own));
-  await writeTable(join(out, "published", "bbox_results_means.csv"), publishedMeansTable(means));
-  await writeJson(join(out, "published", "bbox_results.json"), means);
-  return results;
+  await writeTable(join(folder, "bbox_results.csv"), publishedRows(own));
+  await writeTable(join(folder, "bbox_results_means.csv"), publishedMeansTable(means));
+  await writeJson(join(folder, "bbox_results.json"), means);
 }
 
 async function writeTable(path: string, table: Table): Promise<void> {
@@ -44,11 +47,6 @@ async function writeTable(path: string, table: Table): Promise<void> {
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeText(path, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-/** What `summary.json` holds and `--json` prints. */
-export function resultsObject({ out: _, ...results }: EvalResults): object {
-  return results;
 }
 
 /** The averages for people, then the path of the folder. */
