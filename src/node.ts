@@ -10,6 +10,24 @@ export { openGpu } from "./gpu/open_node.ts";
 export { decodeFilm, readFilm } from "./data/decode_node.ts";
 export type { PipelineOptions } from "./load_pipeline.ts";
 
+export { checkDataset, type CheckOptions, type CheckReport } from "./data/layouts/check_node.ts";
+export { findDatasets, type DatasetFile, type DatasetName } from "./data/layouts/find_node.ts";
+export type { DataProblem, DataSample, Split } from "./data/layouts/layout.ts";
+export { openDataset, type Dataset, type OpenDatasetOptions } from "./data/layouts/open_node.ts";
+export { readPhantomRecords } from "./data/layouts/read_phantom_node.ts";
+export { writePhantomDataset, type PhantomSummary, type WritePhantomOptions } from "./data/layouts/write_phantom_node.ts";
+
+// Training in a folder; what it is made of is in attnscope/training.
+export { findLatestCheckpoint, hasCheckpoints, readConfiguration, saveCheckpoint, type FoundCheckpoint } from "./training/checkpoint_node.ts";
+export { openLatents, type LatentIndex, type StoredLatents, type StoredSample } from "./training/latent_dataset_node.ts";
+export { METRICS_FILE, openMetrics, readMetrics, type MetricsFile } from "./training/metrics_node.ts";
+export { assembleModel, filmImages, openModelFolder, type ModelFolder } from "./training/model_folder_node.ts";
+export { precompute, type PrecomputeOptions } from "./training/precompute_node.ts";
+export { resumeSources, type ResumeSources } from "./training/resume_node.ts";
+export { LOCK_FILE, lockRun } from "./training/run_lock_node.ts";
+export { runTraining, type RunOptions, type RunPart, type RunResult } from "./training/run_node.ts";
+export { openValidation, type Validation, type ValidationOptions } from "./training/validation_node.ts";
+
 /** Loads a model folder in the diffusers layout: a path, a URL, or a reader of the caller's own. */
 export function loadPipeline(gpu: Gpu, source: string | FolderSource, options: PipelineOptions = {}): Promise<GroundingPipeline> {
   return loadPipelineOn(nodePlatform, gpu, source, options);

@@ -5,13 +5,9 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { testGpu } from "../shaders-test/harness.ts";
-import { InputError } from "../src/errors.ts";
-import { initialWeights } from "../src/training/initial_weights.ts";
-import type { StepRecord } from "../src/training/loop.ts";
-import { METRICS_FILE, openMetrics, readMetrics } from "../src/training/metrics_node.ts";
-import type { Recipe } from "../src/training/recipe.ts";
-import { LOCK_FILE, lockRun } from "../src/training/run_lock_node.ts";
-import { type RunResult, runTraining } from "../src/training/run_node.ts";
+// Through the doors of the package: what its users train with.
+import { InputError, LOCK_FILE, METRICS_FILE, type RunResult, lockRun, openMetrics, readMetrics, runTraining } from "../src/node.ts";
+import { type Recipe, type StepRecord, initialWeights } from "../src/training.ts";
 import { temporaryFolder } from "./cli_process.ts";
 import { toyModel, toyPlace, toyRecipe, toyTask } from "./training_run.ts";
 
