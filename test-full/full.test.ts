@@ -5,7 +5,7 @@ import { verifyFolder } from "../test/golden_folders.ts";
 import { needsShared, sharedPath } from "../test/shared.ts";
 
 const gpu = await testGpu();
-const goldens = ["sd15_vae", "clip_l", "cxr_bert", "sd15_unet"];
+const goldens = ["sd15_vae", "clip_l", "cxr_bert", "sd15_unet", "biovil_image", "fid_inception", "xrv_densenet121"];
 const memoryLimit = 8 * 2 ** 30;
 
 describe("the full-size architectures with weights by formula", needsShared("goldens/full"), () => {

@@ -16,6 +16,9 @@ export interface DenseNetConfig {
   blocks: readonly number[];
 }
 
+/** Side of the films that torchxrayvision's was trained on. */
+export const XRV_SIDE = 224;
+
 /** torchxrayvision's DenseNet-121 for grey films. */
 export const denseNet121: DenseNetConfig = { inChannels: 1, width: 64, growth: 32, blocks: [6, 12, 24, 16] };
 

@@ -10,8 +10,6 @@ type Geometry = Omit<ConvBatchNormOptions, "eps">;
 
 /** Side of the images that it was trained on. */
 export const INCEPTION_SIDE = 299;
-/** Length of a feature vector. */
-export const INCEPTION_FEATURES = 2048;
 
 /** torchvision's BasicConv2d: convolution, batch norm, ReLU. */
 function basicConv(p: ParameterScope, inChannels: number, outChannels: number, geometry: Geometry): Branch {
@@ -108,6 +106,8 @@ export class InceptionV3 implements Model {
   /** The classifier and counters. */
   readonly ignoredKeys = new RegExp(`^fc\\.|${batchNormCounters.source}`);
   readonly prepare: () => void;
+  /** Length of a feature vector. */
+  readonly features = 2048;
   readonly #stages: readonly (readonly [name: string, stage: Branch])[];
 
   constructor() {

@@ -25,3 +25,7 @@ export const gradientBound = 1e-3;
 export const weightBound = 1e-3;
 /** Of the sum of all squared weights, relative: a tensor of which no values are given counts too. */
 export const weightSumBound = 1e-4;
+/** Of Fréchet distances, relative. */
+export const frechetBound = 1e-4;
+/** Of multi-scale structural similarity. */
+export const msSsimBound = 1e-4;

@@ -38,7 +38,8 @@ const bertGolden = fullGolden("cxr_bert", () => new BertModel(readBertConfig("CX
 
 export const fullGoldens: readonly Golden[] = [unetGolden, vaeGolden, clipGolden, bertGolden];
 
-function fullGolden<M extends Model>(name: string, build: () => M, prefixes: readonly string[], verify: (context: VerifyContext, golden: GoldenFile, model: M) => Promise<Part[]>): Golden {
+/** A golden at full size: builds the model, fills it by formula and compares. */
+export function fullGolden<M extends Model>(name: string, build: () => M, prefixes: readonly string[], verify: (context: VerifyContext, golden: GoldenFile, model: M) => Promise<Part[]>): Golden {
   return {
     name,
     paths: [`${name}.safetensors`],

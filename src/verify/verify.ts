@@ -1,6 +1,6 @@
 import { AttnscopeError, InputError } from "../errors.ts";
 import type { Golden, VerifyContext } from "./context.ts";
-import { allGoldens, halfPrecisionGoldens, notImplemented } from "./goldens.ts";
+import { allGoldens, halfPrecisionGoldens } from "./goldens.ts";
 import { type Part, passes, worstPart } from "./parts.ts";
 
 /** How a golden went. */
@@ -51,7 +51,17 @@ async function choose(context: VerifyContext, only: readonly string[] | undefine
 async function strangers({ list }: VerifyContext): Promise<Golden[]> {
   const paths = new Set(allGoldens.flatMap((golden) => golden.paths));
   const files = (await list("")).filter((file) => file.endsWith(".safetensors") && !paths.has(file));
-  return files.map((file) => notImplemented(file.replace(/\.safetensors$/, ""), "no golden that is known"));
+  return files.map(unknownGolden);
+}
+
+function unknownGolden(path: string): Golden {
+  return {
+    name: path.replace(/\.safetensors$/, ""),
+    paths: [path],
+    run: async () => {
+      throw new InputError(path, "is no golden that this version knows");
+    },
+  };
 }
 
 async function locate({ folder }: VerifyContext, golden: Golden): Promise<string | undefined> {
