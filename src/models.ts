@@ -11,10 +11,17 @@ export { Schedule } from "./diffusion/schedule.ts";
 
 export { GroundingPipeline } from "./grounding/pipeline.ts";
 export { explore, type Exploration, type ExploreOptions, type ExploredMap, type MapChoice, type PartialMap } from "./grounding/exploration.ts";
+export { capturePasses, requestsAtOnce, type CapturedPass, type CaptureOptions, type SweepRequest } from "./sweep/capture.ts";
+export { completeGrid, defaultGrid, type LayerSets, type SweepGrid, type SweptSettings } from "./sweep/grid.ts";
+export { pickMeans, readMeans, uploadMeans, type LayerMeans, type TargetMeans } from "./sweep/layer_means.ts";
+export { layerObjective, type ObjectiveOptions, type Truth } from "./sweep/layer_objective.ts";
+export { searchLayers, type LayerObjective, type SearchOptions, type Trial } from "./sweep/layer_search.ts";
+export { sweep, sweptMaps, type SweptMap } from "./sweep/sweep.ts";
 export { defaultSettings } from "./grounding/options.ts";
 export { MemoryBiasStore, type BiasStore } from "./grounding/phrase_bias.ts";
 
 export { chooseTokens, type TokenChoice } from "./text/token_choice.ts";
 export { loadTokenizer, type Encoding, type Tokenizer } from "./text/tokenizer.ts";
 export { openCheckpoint } from "./weights/open_checkpoint.ts";
+export { directoryFolder } from "./weights/directory_source.ts";
 export { fileFolder, type ByteSource, type FolderSource } from "./weights/byte_source.ts";

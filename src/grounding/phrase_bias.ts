@@ -2,12 +2,12 @@ import type { LatentDiffusion } from "../models/ldm.ts";
 import { embedding } from "../ops/embed.ts";
 import type { LayerMaps } from "../ops/grounding.ts";
 import type { Tensor } from "../tensor.ts";
+import type { TokenChoice } from "../text/token_choice.ts";
 import { type CaptureLayer, MapSink } from "./map_sink.ts";
 import type { NoiseSource } from "./noise.ts";
 import type { GroundSettings } from "./options.ts";
-import { type EncodedTexts, setWeights } from "./phrases.ts";
 import { type PassProgress, sampledPass } from "./passes.ts";
-import type { TokenChoice } from "../text/token_choice.ts";
+import { type EncodedTexts, setWeights } from "./phrases.ts";
 
 /**
  * Where text biases are kept between runs. A bias depends on model, phrase, seed and sampling settings, not on the image.
@@ -111,8 +111,8 @@ interface SampledText {
 /** Samples texts and gives the maps of every request that wants some, all layers behind one another. */
 async function computeBiases(inputs: TextBiasInputs, sampled: readonly SampledText[]): Promise<Map<number, Float32Array>> {
   const { ldm, requests, texts, layers, settings, noise, latentShape } = inputs;
-  const setsOf = Array.from({ length: texts.unconditional }, (_, text) => sampled.find((other) => other.text === text)?.wanted.map((i) => requests[i].choice.weights) ?? []);
-  const weights = setWeights(ldm, setsOf, (sets) => sets);
+  const wantedOf = new Map(sampled.map(({ text, wanted }) => [text, wanted]));
+  const weights = setWeights(ldm, [...Array(texts.unconditional).keys()], (text) => wantedOf.get(text)?.map((i) => requests[i].choice.weights) ?? []);
   const perTimestep = Array.from({ length: weights.shape[1] }, (_, set) => set);
   const sink = new MapSink(ldm.gpu, { layers, weights, targets: sampled.length, timesteps: settings.steps, perTimestep, stopEarly: false });
   // All texts start from the same noise: the bias of one does not depend on what else is asked.
