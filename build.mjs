@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync,
 import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { kernelModule, parseKernel, withoutEnables } from "./scripts/wgsl.mjs";
+import { compactKernelModule, kernelModule, parseKernel, withoutEnables } from "./scripts/wgsl.mjs";
 import { minifyWgsl, shortNames } from "./scripts/wgsl_minify.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -58,7 +58,7 @@ function minifiedKernels(kernels) {
   return {
     name: "minified-kernels",
     setup(build) {
-      build.onLoad({ filter: /generated.kernels\.ts$/ }, () => ({ contents: kernelModule(kernels, { imports: true }), loader: "ts" }));
+      build.onLoad({ filter: /generated.kernels\.ts$/ }, () => ({ contents: compactKernelModule(kernels), loader: "ts" }));
       build.onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: module(path), loader: "js" }));
     },
   };
@@ -72,6 +72,14 @@ function dropPackageMaps({ outputs }) {
     writeFileSync(join(root, path), readFileSync(join(root, path), "utf8").replace(/\n\/\/# sourceMappingURL=\S+\s*$/, "\n"));
   }
 }
+
+/** Lets a script use the library's doors as they were built. */
+const throughDoors = {
+  name: "through-doors",
+  setup(build) {
+    build.onResolve({ filter: /\/(browser|models)\.ts$/ }, ({ path }) => ({ path: path.endsWith("browser.ts") ? "./index.js" : "./models.js", external: true }));
+  },
+};
 
 async function bundle(kernels) {
   const esbuild = await import("esbuild").catch(() => {
@@ -95,17 +103,20 @@ async function bundle(kernels) {
     platform: "node",
     packages: "external",
   });
+  const browser = { ...shared, outdir: "dist/browser", platform: "browser", minify: true };
   const { metafile } = await esbuild.build({
-    ...shared,
+    ...browser,
     entryPoints: { index: "src/browser.ts", models: "src/models.ts", training: "src/training.ts" },
-    outdir: "dist/browser",
-    platform: "browser",
-    minify: true,
     chunkNames: "[name]-[hash]",
     metafile: true,
     plugins: [minifiedKernels(kernels)],
   });
   dropPackageMaps(metafile);
+  // Each on its own: what these share with the library would be cut into scripts too small to compress well.
+  await esbuild.build({ ...browser, entryPoints: { worker_host: "src/worker/host.ts" }, plugins: [throughDoors] });
+  await esbuild.build({ ...browser, entryPoints: { worker: "src/worker/client.ts" } });
+  await esbuild.build({ ...browser, entryPoints: { page: "src/page/main.tsx" }, jsx: "automatic", jsxImportSource: "preact", chunkNames: "page-[hash]" });
+  for (const file of ["index.html", "page.css"]) copyFileSync(join(root, "src/page", file), join(root, "dist/browser", file));
   const codecs = createRequire(import.meta.url).resolve("dcmjs-codecs");
   copyFileSync(join(codecs, "../dcmjs-native-codecs.wasm"), join(root, "dist/browser/dcmjs-native-codecs.wasm"));
   execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });

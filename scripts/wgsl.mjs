@@ -99,56 +99,74 @@ const tuple = (length) => (length === 1 ? "number" : `readonly [${Array(length).
 /** `enable` lines must come first in a module: they are taken out here and put back by the runtime. */
 export const withoutEnables = (source) => source.replace(/^\s*enable\s+[\w\s,]+;[^\n]*$/gm, "");
 
-/**
- * The text of src/generated/kernels.ts. With `imports` the sources are not in it but imported, one module a WGSL file:
- * a bundler then maps them to their files.
- */
-export function kernelModule(kernels, { imports = false } = {}) {
-  const names = new Set();
-  const lines = [
-    "// Written by build.mjs from kernels/**/*.wgsl. Do not edit, do not commit.",
-    'import type { Kernel } from "../gpu/kernel.ts";',
-    "",
-  ];
-  const fragments = new Map();
-  for (const kernel of kernels) for (const part of kernel.parts.slice(0, -1)) fragments.set(part.file, part.source);
-  const constantName = (prefix, file) => `${prefix}_${file.replace(/\W/g, "_")}`;
-  const embedded = (file, source) => {
-    if (!imports) return JSON.stringify(withoutEnables(source));
+const constantName = (prefix, file) => `${prefix}_${file.replace(/\W/g, "_")}`;
+
+/** Every fragment that some kernel includes: its text by its file. */
+function fragmentsOf(kernels) {
+  return new Map(kernels.flatMap(({ parts }) => parts.slice(0, -1).map(({ file, source }) => [file, source])));
+}
+
+/** Names under which the kernels are exported. */
+function exportedNames(kernels) {
+  const names = kernels.map(({ name }) => camel(name));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice) throw new Error(`two kernels are called ${twice}`);
+  return names;
+}
+
+/** The TypeScript type of a kernel. */
+function typeOf({ bindings, params, overrides, aliases, consts }) {
+  const fields = params.fields.map((field) => `${field.name}: ${tuple(field.length)}`).join("; ");
+  const prelude = [...aliases.map((alias) => `${alias}: "f32" | "f16"`), ...consts.map((name) => `${name}: number`)].join("; ");
+  return `Kernel<${union(bindings.map(({ name }) => name))}, { ${fields} }, ${union(overrides)}, { ${prelude} }>`;
+}
+
+/** The text of src/generated/kernels.ts. */
+export function kernelModule(kernels) {
+  const lines = ["// Written by build.mjs from kernels/**/*.wgsl. Do not edit, do not commit.", 'import type { Kernel } from "../gpu/kernel.ts";', ""];
+  const part = ({ file, source }) => `{ file: ${JSON.stringify(file)}, source: ${JSON.stringify(withoutEnables(source))} }`;
+  for (const [file, source] of fragmentsOf(kernels)) lines.push(`const ${constantName("fragment", file)} = ${part({ file, source })};`);
+  for (const [i, name] of exportedNames(kernels).entries()) {
+    const { name: path, parts, enables, bindings, params, aliases, consts } = kernels[i];
+    const texts = [...parts.slice(0, -1).map(({ file }) => constantName("fragment", file)), part(parts.at(-1))];
+    lines.push(
+      `/** kernels/${path}.wgsl */`,
+      `export const ${name}: ${typeOf(kernels[i])} = {`,
+      `  name: ${JSON.stringify(path)},`,
+      `  parts: [${texts.join(", ")}],`,
+      `  enables: ${JSON.stringify(enables)},`,
+      `  bindings: ${JSON.stringify(bindings)},`,
+      `  params: ${JSON.stringify(params.fields)},`,
+      `  paramsBytes: ${params.bytes},`,
+      `  aliases: ${JSON.stringify(aliases)},`,
+      `  consts: ${JSON.stringify(consts)},`,
+      "};",
+      "",
+    );
+  }
+  return lines.join("\n");
+}
+
+/** The same kernels for the browser bundle: in few words, and the sources imported, one module a WGSL file. */
+export function compactKernelModule(kernels) {
+  const lines = ['import { compactKernel } from "../gpu/compact_kernel.ts";'];
+  const sourceOf = (file) => {
     const name = constantName("source", file);
     lines.push(`import ${name} from "../../kernels/${file}";`);
     return name;
   };
-  for (const [file, source] of fragments) {
-    const text = embedded(file, source);
-    lines.push(`const ${constantName("fragment", file)} = { file: ${JSON.stringify(file)}, source: ${text} };`);
-  }
-  for (const kernel of kernels) {
-    const name = camel(kernel.name);
-    if (names.has(name)) throw new Error(`two kernels are called ${name}`);
-    names.add(name);
-    const own = kernel.parts.at(-1);
-    const params = kernel.params.fields.map((field) => `${field.name}: ${tuple(field.length)}`).join("; ");
-    const prelude = [...kernel.aliases.map((alias) => `${alias}: "f32" | "f16"`), ...kernel.consts.map((c) => `${c}: number`)].join("; ");
-    const type = `Kernel<${union(kernel.bindings.map((b) => b.name))}, { ${params} }, ${union(kernel.overrides)}, { ${prelude} }>`;
-    const parts = [
-      ...kernel.parts.slice(0, -1).map((part) => constantName("fragment", part.file)),
-      `{ file: ${JSON.stringify(own.file)}, source: ${embedded(own.file, own.source)} }`,
-    ].join(", ");
-    lines.push(
-      `/** kernels/${kernel.name}.wgsl */`,
-      `export const ${name}: ${type} = {`,
-      `  name: ${JSON.stringify(kernel.name)},`,
-      `  parts: [${parts}],`,
-      `  enables: ${JSON.stringify(kernel.enables)},`,
-      `  bindings: ${JSON.stringify(kernel.bindings)},`,
-      `  params: ${JSON.stringify(kernel.params.fields)},`,
-      `  paramsBytes: ${kernel.params.bytes},`,
-      `  aliases: ${JSON.stringify(kernel.aliases)},`,
-      `  consts: ${JSON.stringify(kernel.consts)},`,
-      "};",
-      "",
-    );
+  for (const file of fragmentsOf(kernels).keys()) lines.push(`const ${constantName("fragment", file)} = { file: ${JSON.stringify(file)}, source: ${sourceOf(file)} };`);
+  for (const [i, name] of exportedNames(kernels).entries()) {
+    const { name: path, parts, enables, bindings, params, aliases, consts } = kernels[i];
+    const fragments = parts.slice(0, -1).map(({ file }) => constantName("fragment", file));
+    const words = [
+      bindings.map((binding) => `${binding.name} ${binding.index} ${binding.access} ${binding.element}`).join(" "),
+      params.fields.map((field) => `${field.name} ${field.scalar} ${field.length} ${field.offset}`).join(" "),
+    ];
+    const lists = [enables, aliases, consts].map((list) => JSON.stringify(list.join(" ")));
+    while (lists.at(-1) === '""') lists.pop();
+    const args = [JSON.stringify(path), `[${fragments.join(", ")}]`, sourceOf(parts.at(-1).file), ...words.map((text) => JSON.stringify(text)), params.bytes, ...lists];
+    lines.push(`export const ${name} = /* @__PURE__ */ compactKernel(${args.join(", ")});`);
   }
   return lines.join("\n");
 }

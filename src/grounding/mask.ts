@@ -26,8 +26,12 @@ export interface ActivationMask {
 export function activationMask(map: ArrayLike<number>, side: number): ActivationMask {
   const mixture = fitMixture(map);
   const threshold = (mixture.means[0] + mixture.means[1]) / 2;
-  const above = Uint8Array.from(map, (value) => Number(value > threshold));
-  return { mask: filterSinglePixels(above, side), mixture, threshold };
+  return { mask: maskAbove(map, side, threshold), mixture, threshold };
+}
+
+/** Foreground of a map [side * side] above a threshold, single pixels filtered out. */
+export function maskAbove(map: ArrayLike<number>, side: number, threshold: number): Uint8Array {
+  return filterSinglePixels(Uint8Array.from(map, (value) => Number(value > threshold)), side);
 }
 
 /** Interior pixels become the majority of their 3 x 3 neighbourhood (its mean is at least 0.5); border pixels stay. */

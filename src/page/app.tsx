@@ -1,0 +1,118 @@
+import { useEffect, useState } from "preact/hooks";
+import type { Box } from "../data/preprocess.ts";
+import type { SentSource } from "../worker/methods.ts";
+import { BoxFields } from "./box_fields.tsx";
+import { Controls } from "./controls.tsx";
+import { type Engine, type Loading, modelFiles, openEngine, readModelFile, theWorker } from "./engine.ts";
+import { explain } from "./explain.ts";
+import { type SampleFilm, type ShownFilm, readFilm, readSample, sampleFilms } from "./film.ts";
+import { FilmPicker } from "./film_picker.tsx";
+import { Panel } from "./panel.tsx";
+import { ProfileTab } from "./profile_tab.tsx";
+import { type PageSettings, startSettings } from "./settings.ts";
+import { EngineStatus, type EngineState } from "./status.tsx";
+
+const shippedModel = "model";
+
+/** The page. */
+export function App() {
+  const { state, engine, samples, load, reopen } = useEngine();
+  const [film, setFilm] = useState<ShownFilm>();
+  const [filmError, setFilmError] = useState<string>();
+  const [phrases, setPhrases] = useState(["", ""]);
+  const [compare, setCompare] = useState(false);
+  const [box, setBox] = useState<Box>();
+  const [settings, setSettings] = useState(startSettings);
+  const [tab, setTab] = useState<"maps" | "profile">("maps");
+  const change = (some: Partial<PageSettings>) => setSettings((old) => ({ ...old, ...some }));
+  const submit = (i: number, phrase: string) => setPhrases((old) => old.map((other, j) => (i === j ? phrase : other)));
+
+  const take = async (reading: Promise<ShownFilm>) => {
+    setFilmError(undefined);
+    try {
+      const read = await reading;
+      setFilm(read);
+      setBox(read.box);
+      if (read.phrase !== undefined) submit(0, read.phrase);
+    } catch (error) {
+      setFilmError(explain(error));
+    }
+  };
+
+  return (
+    <>
+      <header>
+        <h1>attnscope</h1>
+        <p class="quiet">Where in this radiograph is what this phrase says? Computed in this browser: nothing leaves the machine. Not a medical device.</p>
+        <EngineStatus state={state} onFolder={(files) => load(() => modelFiles(files))} onRetry={reopen} />
+        {film && engine?.synthetic && !isSynthetic(film, engine) && <p class="banner" role="note">{engine.synthetic.note[0].toUpperCase() + engine.synthetic.note.slice(1)}.</p>}
+      </header>
+      <main>
+        <div class="side">
+          <FilmPicker disabled={false} samples={samples} onFile={(file) => take(readFilm(theWorker(), file))} onSample={(sample) => take(readSample(theWorker(), sample))} />
+          {filmError && <p class="error" role="alert">{filmError}</p>}
+          <Controls settings={settings} layers={engine?.pipeline.model.layers ?? []} onChange={change} />
+          {film && <BoxFields box={box} film={film.film} onChange={setBox} />}
+        </div>
+        <div class="work">
+          <nav role="tablist" aria-label="Views">
+            {(["maps", "profile"] as const).map((name) => <button type="button" role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls={`view-${name}`} onClick={() => setTab(name)}>{name === "maps" ? "Maps" : "Profile"}</button>)}
+            <label class="check"><input type="checkbox" checked={compare} onChange={(event) => setCompare(event.currentTarget.checked)} /> compare two phrases</label>
+          </nav>
+          <div role="tabpanel" id="view-maps" aria-labelledby="tab-maps" hidden={tab !== "maps"} class={compare ? "panels two" : "panels"}>
+            {phrases.slice(0, compare ? 2 : 1).map((phrase, i) => (
+              <Panel key={i} name={compare ? `Phrase ${i + 1}` : "Phrase"} engine={engine} film={film} settings={settings} phrase={phrase} onPhrase={(text) => submit(i, text)} box={box} onBox={setBox} onDeviceLost={reopen} />
+            ))}
+            {!film && <p class="quiet">Choose a film to begin.</p>}
+          </div>
+          <div role="tabpanel" id="view-profile" aria-labelledby="tab-profile" hidden={tab !== "profile"}>
+            <ProfileTab engine={engine} film={film} phrase={phrases[0]} settings={settings} />
+          </div>
+        </div>
+      </main>
+    </>
+  );
+}
+
+function isSynthetic({ film }: ShownFilm, { synthetic }: Engine): boolean {
+  return film.width === synthetic?.side && film.height === synthetic.side && film.channels === synthetic.channels;
+}
+
+/** The device and the model, from the page's beginning on. */
+function useEngine() {
+  const [state, setState] = useState<EngineState>({ kind: "loading" });
+  const [samples, setSamples] = useState<SampleFilm[]>([]);
+  const [source, setSource] = useState<SentSource>(shippedModel);
+
+  const open = async (from: SentSource, note?: string) => {
+    setState({ kind: "loading", note });
+    try {
+      const engine = await openEngine(from, (loading: Loading) => setState({ kind: "loading", loading, note }));
+      setState({ kind: "ready", engine, note });
+      const text = typeof from === "string" ? await readModelFile(from, "samples/films.json") : undefined;
+      if (text !== undefined) setSamples(sampleFilms(String(from), text));
+    } catch (error) {
+      setState({ kind: "failed", message: explain(error) ?? "stopped" });
+    }
+  };
+  useEffect(() => void open(source), []);
+
+  return {
+    state, samples,
+    engine: state.kind === "ready" ? state.engine : undefined,
+    /** Loads another model. */
+    load(choose: () => SentSource) {
+      try {
+        const chosen = choose();
+        setSource(chosen);
+        void open(chosen);
+      } catch (error) {
+        setState({ kind: "failed", message: explain(error) ?? "stopped" });
+      }
+    },
+    /** Opens the device again, after it was lost or could not be had. */
+    reopen(reason?: string) {
+      void open(source, reason && `${reason} It was opened again, and the map is computed anew.`);
+    },
+  };
+}

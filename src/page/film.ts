@@ -1,0 +1,70 @@
+import type { Film } from "../data/film.ts";
+import type { Box } from "../data/preprocess.ts";
+import { InputError } from "../errors.ts";
+import type { LibraryWorker } from "../worker/client.ts";
+
+/** A film on the page. */
+export interface ShownFilm {
+  film: Film;
+  /** The film as it is drawn: no larger than a screen needs. */
+  shown: Film;
+  /** What was found beside it: a phrase to start with, and a reference box in pixels of the film. */
+  phrase?: string;
+  box?: Box;
+}
+
+/** A film that comes with the model. */
+export interface SampleFilm {
+  url: string;
+  label: string;
+  phrase: string;
+  boxes: Box[];
+}
+
+/** Longest side that is drawn; never below the model's image. */
+const MAX_SHOWN = 1024;
+/** Largest file that is read. */
+const MAX_FILE_BYTES = 512 * 2 ** 20;
+
+/** Decodes a file that the visitor chose or dropped. Throws InputError. */
+export async function readFilm(worker: LibraryWorker, file: File): Promise<ShownFilm> {
+  if (file.size > MAX_FILE_BYTES) throw new InputError(file.name, `has ${file.size} bytes; at most ${MAX_FILE_BYTES} are read`);
+  const film = await worker.decodeFilm(new Uint8Array(await file.arrayBuffer()), file.name);
+  return { film, shown: scaledDown(film) };
+}
+
+/** Fetches a film that comes with the model. Throws InputError. */
+export async function readSample(worker: LibraryWorker, { url, phrase, boxes }: SampleFilm): Promise<ShownFilm> {
+  const response = await fetch(url).catch(() => undefined);
+  if (!response?.ok) throw new InputError(url, "cannot be had; reload the page");
+  const film = await worker.decodeFilm(new Uint8Array(await response.arrayBuffer()), url.slice(url.lastIndexOf("/") + 1));
+  return { film, shown: scaledDown(film), phrase, box: boxes[0] };
+}
+
+/** The films of a model folder's `samples/films.json`. */
+export function sampleFilms(folder: string, text: string): SampleFilm[] {
+  const records = JSON.parse(text) as { image: string; label: string; phrase: string; boxes_xywh: Box[] }[];
+  return records.map(({ image, label, phrase, boxes_xywh }) => ({ url: `${folder}/samples/${image}`, label, phrase, boxes: boxes_xywh }));
+}
+
+function scaledDown(film: Film): Film {
+  const factor = MAX_SHOWN / Math.max(film.width, film.height);
+  if (factor >= 1) return film;
+  const [width, height] = [Math.max(1, Math.round(film.width * factor)), Math.max(1, Math.round(film.height * factor))];
+  const from = new OffscreenCanvas(film.width, film.height);
+  const context = from.getContext("2d") as OffscreenCanvasRenderingContext2D;
+  const whole = context.createImageData(film.width, film.height);
+  for (let i = 0; i < film.width * film.height; i++) {
+    for (let c = 0; c < 3; c++) whole.data[4 * i + c] = film.data[film.channels === 3 ? 3 * i + c : i];
+    whole.data[4 * i + 3] = 255;
+  }
+  context.putImageData(whole, 0, 0);
+  const to = new OffscreenCanvas(width, height);
+  const small = to.getContext("2d", { willReadFrequently: true }) as OffscreenCanvasRenderingContext2D;
+  small.imageSmoothingQuality = "high";
+  small.drawImage(from, 0, 0, width, height);
+  const rgba = small.getImageData(0, 0, width, height).data;
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) data[3 * i + c] = rgba[4 * i + c];
+  return { ...film, width, height, channels: 3, data };
+}

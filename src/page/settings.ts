@@ -1,0 +1,38 @@
+import type { MapChoice } from "../grounding/exploration.ts";
+import type { GroundSettings } from "../grounding/options.ts";
+
+/** Everything on the page that changes what is computed or shown. */
+export interface PageSettings {
+  /** Needs new evaluations of the model. */
+  steps: number;
+  seed: number;
+  mode: GroundSettings["mode"];
+  tokens: "lexical" | "all";
+  /** Acts at once. */
+  lastSteps: number;
+  merge: GroundSettings["merge"];
+  /** undefined: the similarity of the two biases. */
+  s?: number;
+  layers: MapChoice["layers"];
+  /** undefined: the middle of the two Gaussians. */
+  threshold?: number;
+  alpha: number;
+  view: "map" | "error";
+  showMask: boolean;
+}
+
+export const startSettings: PageSettings = {
+  steps: 20, seed: 0, mode: "gt", tokens: "lexical",
+  lastSteps: 16, merge: "mixture", layers: "all",
+  alpha: 0.4, view: "map", showMask: true,
+};
+
+/** What needs evaluations of the model. */
+export function exploreOptions({ steps, seed, mode, tokens, lastSteps }: PageSettings): Partial<GroundSettings> {
+  return { steps, seed, mode, tokens, lastSteps };
+}
+
+/** What does not. */
+export function mapChoice({ lastSteps, merge, s, layers }: PageSettings): MapChoice {
+  return { lastSteps, merge, s, layers };
+}
