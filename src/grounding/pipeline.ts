@@ -13,6 +13,7 @@ import { type GroundResult, makeResult } from "./result.ts";
 import { runPasses } from "./run_passes.ts";
 import { publishedCost } from "./savings.ts";
 import { Stopwatch } from "./stopwatch.ts";
+import { streamMaps } from "./stream.ts";
 
 /** What happens at the moment: a stage and how far it is. */
 export interface GroundProgress extends PassProgress {
@@ -104,31 +105,8 @@ export class GroundingPipeline {
    * The maps so far as timesteps arrive; the last value is the finished result's map. Leaving the loop early stops
    * the work.
    */
-  async *groundStream(film: Film, phrase: string, options: GroundOptions = {}): AsyncGenerator<StreamedMap> {
-    const left = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
-    const queue: StreamedMap[] = [];
-    let total = 0;
-    let wake = () => {};
-    const onPartial = ([map]: Float32Array[], progress: PassProgress) => {
-      queue.push({ map, ...progress });
-      total = progress.total;
-      wake();
-    };
-    const finished = this.ground(film, phrase, { ...options, signal, onPartial });
-    const settled = finished.then(() => true, () => true);
-    try {
-      for (let over = false; !over; ) {
-        const arrival = new Promise<boolean>((resolve) => (wake = () => resolve(false)));
-        if (queue.length === 0) over = await Promise.race([arrival, settled]);
-        yield* queue.splice(0);
-      }
-      const result = await finished;
-      yield { map: result.map, done: total, total, result };
-    } finally {
-      left.abort();
-      await settled;
-    }
+  groundStream(film: Film, phrase: string, options: GroundOptions = {}): AsyncGenerator<StreamedMap> {
+    return streamMaps((watched) => this.ground(film, phrase, watched), options);
   }
 
   /** Gives the model's memory back. */
