@@ -8,7 +8,7 @@ import { savingsRows } from "../report/savings_rows.ts";
 import { createCommand, exitCodes, interruptSignal, log, printJson } from "./command.ts";
 import type { FilmTask } from "./film_tasks.ts";
 import { readFilmsFile } from "./films_file.ts";
-import { type GroundCommandOptions, addMethodOptions, addRunOptions, checkedSettings } from "./ground_options.ts";
+import { type GroundCommandOptions, addMethodOptions, addRunOptions, addStepsOption, checkedSettings } from "./ground_options.ts";
 import { type FinishedResult, type GroundRun, groundFilms, shortened } from "./ground_run.ts";
 
 /** `ground IMAGE… --phrase TEXT…`. */
@@ -20,7 +20,7 @@ export function groundCommand(): Command {
     .option("--label <name>", "the disease of --tokens disease, such as \"Pleural Effusion\"")
     .option("--per-word", "also make a map of every word: words.png")
     .option("--boxes <file>", "JSON with reference boxes to draw: [{\"image\": \"film.png\", \"boxes_xywh\": [[x, y, w, h]]}]");
-  return addMethodOptions(addRunOptions(command, defaultSettings)).action(ground);
+  return addMethodOptions(addStepsOption(addRunOptions(command), defaultSettings.steps)).action(ground);
 }
 
 async function ground(images: readonly string[], options: GroundCommandOptions): Promise<void> {

@@ -30,13 +30,12 @@ export interface GroundCommandOptions extends RunOptions, Partial<GroundSettings
 export const textEncoderHelp = "text encoder in place of the model's own: a folder with its configuration, weights and tokenizer, or another model's folder";
 
 /** Adds the options of everything that grounds. */
-export function addRunOptions(command: Command, { steps, out = "attnscope-out" }: { steps: number; out?: string }): Command {
+export function addRunOptions(command: Command, { out = "attnscope-out" }: { out?: string } = {}): Command {
   return command
     .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--text-encoder <folder>", textEncoderHelp)
     .option("--ema", "take the U-Net from unet_ema/")
     .option("--out <folder>", "where to put the results", out)
-    .option("--steps <n>", "timesteps T", number, steps)
     .option("--seed <n>", "seed of all noise", number, defaultSettings.seed)
     .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
     .option("--batch <n>", "items of one U-Net evaluation: auto or a number; the result does not depend on it", batch, defaultSettings.batch)
@@ -44,17 +43,32 @@ export function addRunOptions(command: Command, { steps, out = "attnscope-out" }
     .option("--no-cache", "do not keep text biases on the disk");
 }
 
+/** Adds `--steps`. */
+export function addStepsOption(command: Command, steps: number): Command {
+  return command.option("--steps <n>", "timesteps T", number, steps);
+}
+
 /** Adds the options of the method. */
 export function addMethodOptions(command: Command): Command {
-  const { mode, lastSteps, tokens, merge, layers, guidance, reading } = defaultSettings;
+  const { mode, lastSteps, tokens, merge, layers } = defaultSettings;
   return command
     .addOption(new Option("--mode <mode>", "how the network is sampled").choices(["gt", "gt1", "cfg", "text"]).default(mode))
     .option("--last-steps <n>", "how many of the last timesteps make the map", number, lastSteps)
     .addOption(new Option("--tokens <choice>", "which words make the map").choices(["lexical", "disease", "all"]).default(tokens))
     .addOption(new Option("--merge <kind>", "how image and text bias enter the map").choices(["mixture", "linear", "quadratic", "none"]).default(merge))
     .option("--layers <list>", "cross-attention layers: all, or numbers such as 0,3", layerList, layers)
-    .option("--guidance <scale>", "guidance scale of the modes cfg and gt1 and of the text bias", number, guidance)
-    .addOption(new Option("--reading <reading>", "as the paper has it, or as the published code does").choices(["paper", "compat"]).default(reading));
+    .addOption(guidanceOption())
+    .addOption(readingOption());
+}
+
+/** `--guidance`. */
+export function guidanceOption(): Option {
+  return new Option("--guidance <scale>", "guidance scale of the modes cfg and gt1 and of the text bias").argParser(number).default(defaultSettings.guidance);
+}
+
+/** `--reading`. */
+export function readingOption(): Option {
+  return new Option("--reading <reading>", "as the paper has it, or as the published code does").choices(["paper", "compat"]).default(defaultSettings.reading);
 }
 
 /**

@@ -6,7 +6,7 @@ import { describePoint } from "../report/film_coordinates.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { type LabelledFilm, readFilmsFile } from "./films_file.ts";
 import { finish, printSummary, runObject } from "./ground.ts";
-import { type RunOptions, addRunOptions } from "./ground_options.ts";
+import { type RunOptions, addRunOptions, addStepsOption } from "./ground_options.ts";
 import { type FinishedResult, groundFilms } from "./ground_run.ts";
 import { shippedModel } from "./package.ts";
 
@@ -15,7 +15,7 @@ const STEPS = 10;
 
 /** What `npm start` runs once everything is set up: the shipped films, each with its own phrase. */
 export function startCommand(): Command {
-  return addRunOptions(createCommand("start", "ground the shipped films with the shipped model", "start"), { steps: STEPS }).action(start);
+  return addStepsOption(addRunOptions(createCommand("start", "ground the shipped films with the shipped model", "start")), STEPS).action(start);
 }
 
 async function start(options: RunOptions & Partial<GroundSettings>): Promise<void> {

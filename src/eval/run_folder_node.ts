@@ -11,14 +11,30 @@ import type { Shard } from "./plan.ts";
 import { type EvalRow, rowKey } from "./row.ts";
 
 /** All that the rows of a run depend on, besides the films' pixels and the device. */
-export interface EvalConfiguration {
-  readonly version: string;
-  readonly model: { readonly sha256: string; readonly dtype: string };
-  /** `samples`: those of the split; `sha256`: of paths, texts, labels and boxes. */
-  readonly data: { readonly dataset: string; readonly split?: string; readonly samples: number; readonly sha256: string };
+export interface EvalConfiguration extends RunConfiguration {
   readonly settings: Omit<GroundSettings, "batch" | "perWord" | "label">;
   readonly controls: boolean;
+}
+
+/** What every run over a data set depends on. */
+export interface RunConfiguration {
+  readonly version: string;
+  readonly model: { readonly sha256: string; readonly dtype: string };
+  readonly data: DataDescription;
   readonly limit?: number;
+}
+
+/** A data set. `samples`: those of the split; `sha256`: of paths, texts, labels and boxes. */
+export interface DataDescription {
+  readonly dataset: string;
+  readonly split?: string;
+  readonly samples: number;
+  readonly sha256: string;
+}
+
+/** What the rows of any run have in common. */
+export interface RunRow extends Pick<EvalRow, "sample" | "kind" | "image" | "phrase"> {
+  readonly metrics: object;
 }
 
 /** One sitting of a run: where it ran and what it did. */
@@ -38,9 +54,9 @@ export interface EvalSession {
 }
 
 /** What `run.json` says of a run. */
-export interface EvalRun {
+export interface EvalRun<C = EvalConfiguration> {
   /** Runs are the same where this is. */
-  readonly configuration: EvalConfiguration;
+  readonly configuration: C;
   /** Name of the model. */
   readonly model: string;
   /** The parts of the data that it has; empty where it has all. */
@@ -49,17 +65,17 @@ export interface EvalRun {
 }
 
 /** What a session adds its part to. */
-type RunFacts = Omit<EvalRun, "sessions">;
+type RunFacts<C> = Omit<EvalRun<C>, "sessions">;
 
 /** A folder that a run leaves its rows in, to go on from. */
-export interface RunFolder {
+export interface RunFolder<Row = EvalRow, C = EvalConfiguration> {
   readonly path: string;
   /** The rows so far. */
-  readonly rows: readonly EvalRow[];
+  readonly rows: readonly Row[];
   /** Adds rows; they are on the disk when this resolves. */
-  append(rows: readonly EvalRow[]): Promise<void>;
+  append(rows: readonly Row[]): Promise<void>;
   /** Tells what this session has done so far. */
-  record(session: EvalSession): Promise<EvalRun>;
+  record(session: EvalSession): Promise<EvalRun<C>>;
   close(): Promise<void>;
 }
 
@@ -70,7 +86,7 @@ const ROWS = "rows.jsonl";
  * Opens a run's folder, new or to go on in, for this process alone.
  * @throws InputError where it cannot be written, or naming the first difference where it holds another run
  */
-export async function openRunFolder(path: string, run: RunFacts): Promise<RunFolder> {
+export async function openRunFolder<Row extends RunRow = EvalRow, C extends RunConfiguration = EvalConfiguration>(path: string, run: RunFacts<C>): Promise<RunFolder<Row, C>> {
   const unlock = await lockRun(path, "evaluated");
   try {
     return await openLocked(path, run, unlock);
@@ -80,10 +96,10 @@ export async function openRunFolder(path: string, run: RunFacts): Promise<RunFol
   }
 }
 
-async function openLocked(path: string, run: RunFacts, unlock: () => Promise<void>): Promise<RunFolder> {
-  const earlier = await readRun(path);
+async function openLocked<Row extends RunRow, C extends RunConfiguration>(path: string, run: RunFacts<C>, unlock: () => Promise<void>): Promise<RunFolder<Row, C>> {
+  const earlier = await readRun<C>(path);
   if (earlier) checkSameRun(path, earlier, run);
-  const known = await readRows(path);
+  const known = await readRows<Row>(path);
   if (known && !earlier) throw new InputError(join(path, ROWS), `has the rows of an unknown run, whose ${RUN} is missing; choose another --out`);
   if (known) await onDisk(path, truncate(join(path, ROWS), known.bytes));
   const past = earlier?.sessions ?? [];
@@ -110,7 +126,7 @@ async function openLocked(path: string, run: RunFacts, unlock: () => Promise<voi
   };
 }
 
-function checkSameRun(path: string, earlier: RunFacts, { configuration, shards }: RunFacts): void {
+function checkSameRun(path: string, earlier: RunFacts<RunConfiguration>, { configuration, shards }: RunFacts<RunConfiguration>): void {
   const difference = firstDifference({ ...earlier.configuration, shards: earlier.shards }, { ...configuration, shards });
   if (difference) throw new InputError(join(path, RUN), `is of another run: ${difference}; give the same options, or another --out`);
 }
@@ -119,9 +135,9 @@ function checkSameRun(path: string, earlier: RunFacts, { configuration, shards }
  * Joins the rows of shards in a new folder.
  * @throws InputError where two of them are of different runs or have a row in common; nothing is written then
  */
-export async function mergeRuns(paths: readonly string[], out: string): Promise<{ run: EvalRun; rows: EvalRow[] }> {
+export async function mergeRuns<Row extends RunRow = EvalRow, C extends RunConfiguration = EvalConfiguration>(paths: readonly string[], out: string): Promise<{ run: EvalRun<C>; rows: Row[] }> {
   if (await readRun(out)) throw new InputError(out, "holds a run already; choose another --out");
-  const parts = await Promise.all(paths.map(readWholeRun));
+  const parts = await Promise.all(paths.map((path) => readWholeRun<Row, C>(path)));
   const [first] = parts;
   const owner = new Map<string, string>();
   for (const { path, run, rows } of parts) {
@@ -140,19 +156,19 @@ export async function mergeRuns(paths: readonly string[], out: string): Promise<
   return { run, rows };
 }
 
-async function readWholeRun(path: string): Promise<{ path: string; run: EvalRun; rows: EvalRow[] }> {
-  const run = await readRun(path);
-  if (!run) throw new InputError(path, `holds no run (${RUN} is missing); name folders that attnscope eval has made`);
-  return { path, run, rows: (await readRows(path))?.rows ?? [] };
+async function readWholeRun<Row, C>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
+  const run = await readRun<C>(path);
+  if (!run) throw new InputError(path, `holds no run (${RUN} is missing); name folders that the same command has made`);
+  return { path, run, rows: (await readRows<Row>(path))?.rows ?? [] };
 }
 
 /** A run's description; undefined where there is none. */
-async function readRun(path: string): Promise<EvalRun | undefined> {
+async function readRun<C>(path: string): Promise<EvalRun<C> | undefined> {
   const text = await readIfThere(join(path, RUN));
-  return text === undefined ? undefined : (parseJson(join(path, RUN), text) as EvalRun);
+  return text === undefined ? undefined : (parseJson(join(path, RUN), text) as EvalRun<C>);
 }
 
-async function writeRun(path: string, run: EvalRun): Promise<void> {
+async function writeRun<C>(path: string, run: EvalRun<C>): Promise<void> {
   await writeFileAtomically(join(path, RUN), (sink) => sink.write(new TextEncoder().encode(`${JSON.stringify(run, null, 2)}\n`)));
 }
 
@@ -161,26 +177,26 @@ async function writeRun(path: string, run: EvalRun): Promise<void> {
  * undefined where there are none.
  * @throws InputError where another line is damaged
  */
-async function readRows(path: string): Promise<{ rows: EvalRow[]; bytes: number } | undefined> {
+async function readRows<Row>(path: string): Promise<{ rows: Row[]; bytes: number } | undefined> {
   const file = join(path, ROWS);
   const text = await readIfThere(file);
   if (text === undefined) return undefined;
   const lines = text.split("\n");
   lines.pop(); // empty, or cut off
-  const rows = lines.map(parseRow);
+  const rows = lines.map(parseRow<Row>);
   if (rows.length > 0 && !rows.at(-1)) {
     rows.pop();
     lines.pop();
   }
   const damaged = rows.indexOf(undefined);
   if (damaged >= 0) throw new InputError(`${file}:${damaged + 1}`, "is no row of an evaluation; remove the line, and its sample is evaluated again");
-  return { rows: rows as EvalRow[], bytes: Buffer.byteLength(lines.map((line) => `${line}\n`).join("")) };
+  return { rows: rows as Row[], bytes: Buffer.byteLength(lines.map((line) => `${line}\n`).join("")) };
 }
 
-function parseRow(line: string): EvalRow | undefined {
+function parseRow<Row>(line: string): Row | undefined {
   try {
-    const row = JSON.parse(line) as EvalRow;
-    return Number.isInteger(row.sample) && row.metrics ? row : undefined;
+    const row = JSON.parse(line) as RunRow;
+    return Number.isInteger(row.sample) && row.metrics ? (row as Row) : undefined;
   } catch {
     return undefined;
   }
