@@ -129,7 +129,7 @@ function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function wholeNumber(text: string): number {
+export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It is not a whole number of 0 or more.");
   return value;
