@@ -35,6 +35,6 @@ export type { GroundSettings, Mode } from "./grounding/options.ts";
 export type { GroundResult } from "./grounding/result.ts";
 
 export type { Film } from "./data/film.ts";
-export { boxMask, planPreprocess, transformBoxes, type PreprocessPlan } from "./data/preprocess.ts";
+export { boxMask, planPreprocess, transformBoxes, type Box, type PreprocessPlan } from "./data/preprocess.ts";
 export * from "./data/render.ts";
 export type { ByteSource, FolderSource } from "./weights/byte_source.ts";

@@ -8,7 +8,7 @@ import { evaluationsPerMap } from "../src/cli/ground_work.ts";
 import { isOfItsKind, readSyntheticFilms } from "../src/cli/model_card.ts";
 import { type OutputFolder, openOutputFolder, resultName } from "../src/cli/output_folder.ts";
 import { shippedModel } from "../src/cli/package.ts";
-import { planPreprocess, transformBoxes } from "../src/data/preprocess.ts";
+import { type Box, planPreprocess, transformBoxes } from "../src/data/preprocess.ts";
 import { defaultSettings } from "../src/grounding/options.ts";
 import { boxOnFilm, describePoint, pointOnFilm } from "../src/report/film_coordinates.ts";
 import { html } from "../src/report/html.ts";
@@ -103,16 +103,16 @@ describe("coordinates on the film", () => {
   for (const [width, height] of [[128, 128], [1036, 885], [256, 1024], [100, 60], [129, 512]]) {
     test(`of a ${width} x ${height} film undo its preprocessing`, () => {
       const plan = planPreprocess(width, height, 128);
-      const centre = { x: width / 2, y: height / 2, w: Math.min(width, height) / 8, h: Math.min(width, height) / 16 };
-      const [[x, y, w, h]] = transformBoxes([[centre.x, centre.y, centre.w, centre.h]], plan);
-      const back = boxOnFilm({ x, y, w, h }, plan);
-      for (const key of ["x", "y", "w", "h"] as const) assert.ok(Math.abs(back[key] - centre[key]) < 1e-9, `${key}: ${back[key]} for ${centre[key]}`);
+      const centre: Box = [width / 2, height / 2, Math.min(width, height) / 8, Math.min(width, height) / 16];
+      const [inImage] = transformBoxes([centre], plan);
+      const back = boxOnFilm(inImage, plan);
+      assert.ok(back.every((value, i) => Math.abs(value - centre[i]) < 1e-9), `${back} for ${centre}`);
     });
   }
 
   test("a box in the padding of a small film has no area, a point lies outside", () => {
     const plan = planPreprocess(64, 64, 128);
-    assert.deepEqual(boxOnFilm({ x: 0, y: 0, w: 20, h: 20 }, plan), { x: 0, y: 0, w: 0, h: 0 });
+    assert.deepEqual(boxOnFilm([0, 0, 20, 20], plan), [0, 0, 0, 0]);
     assert.deepEqual(pointOnFilm({ x: 10, y: 40 }, plan), { x: -22, y: 8 });
     assert.equal(describePoint({ x: -22, y: 8 }, plan), "in the padding");
     assert.equal(describePoint({ x: 63.9, y: 8.5 }, plan), "63, 8");

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { argmax, resizeBilinear, resizeMask } from "../src/grounding/maps.ts";
+import type { Box } from "../src/data/preprocess.ts";
 import { groundingMetrics, inBoxes } from "../src/grounding/metrics.ts";
-import { type Box, maskRegions } from "../src/grounding/regions.ts";
+import { maskRegions } from "../src/grounding/regions.ts";
 import { readGolden } from "./golden.ts";
 import { needsShared } from "./shared.ts";
 
@@ -33,15 +34,15 @@ describe("regions", () => {
     const map = Float64Array.from(mask, (value, i) => (i === 14 ? 4 : value));
     const regions = maskRegions({ map, mask, side: 5, imageSize: 5 });
     assert.deepEqual(regions, [
-      { box: { x: 2, y: 3, w: 3, h: 2 }, area: 5, meanActivation: 1 },
-      { box: { x: 0, y: 0, w: 2, h: 2 }, area: 2, meanActivation: 1 },
+      { box: [2, 3, 3, 2], area: 5, meanActivation: 1 },
+      { box: [0, 0, 2, 2], area: 2, meanActivation: 1 },
     ]);
   });
 
   test("boxes are those of the image", () => {
     const mask = maskOf("0000", "0110", "0110", "0000");
     const [region, ...others] = maskRegions({ map: mask, mask, side: 4, imageSize: 32 });
-    assert.deepEqual(region.box, { x: 8, y: 8, w: 16, h: 16 });
+    assert.deepEqual(region.box, [8, 8, 16, 16]);
     assert.deepEqual(others, []);
   });
 
@@ -49,12 +50,12 @@ describe("regions", () => {
     const map = new Float32Array(9).fill(0.5);
     assert.deepEqual(maskRegions({ map, mask: new Uint8Array(9), side: 3, imageSize: 6 }), []);
     const full = maskRegions({ map, mask: new Uint8Array(9).fill(1), side: 3, imageSize: 6 });
-    assert.deepEqual(full, [{ box: { x: 0, y: 0, w: 6, h: 6 }, area: 36, meanActivation: 0.5 }]);
+    assert.deepEqual(full, [{ box: [0, 0, 6, 6], area: 36, meanActivation: 0.5 }]);
   });
 });
 
 describe("metrics of small maps", () => {
-  const boxes: Box[] = [{ x: 1, y: 1, w: 2, h: 2 }];
+  const boxes: Box[] = [[1, 1, 2, 2]];
   const inputs = { map: [0, 0, 0, 0, 0, 9, 8, 1, 0, 7, 9, 1, 1, 1, 1, 1], mask: maskOf("0000", "0111", "0111", "0000"), side: 4, imageSize: 4, boxes };
 
   test("by hand", () => {
@@ -90,7 +91,7 @@ describe("metrics of small maps", () => {
   });
 
   test("several boxes have no distance; boxes may reach over the edge", () => {
-    const { distance, iou } = groundingMetrics({ ...inputs, boxes: [{ x: -2, y: 1, w: 6, h: 2 }, { x: 3, y: 0, w: 9, h: 1 }] });
+    const { distance, iou } = groundingMetrics({ ...inputs, boxes: [[-2, 1, 6, 2], [3, 0, 9, 1]] });
     assert.equal(distance, undefined);
     assert.equal(iou, 6 / 9);
   });
@@ -103,8 +104,8 @@ describe("metrics of small maps", () => {
 
 type GoldenMetrics = Record<"iou" | "miou" | "bboxiou" | "bboxmiou" | "cnr" | "aucroc" | "top1", number> & { distance: number | null };
 
-function assertMetrics(map: Float32Array, mask: Float32Array, boxes: number[][], golden: GoldenMetrics) {
-  const metrics = groundingMetrics({ map, mask, side: 64, imageSize: 512, boxes: boxes.map(([x, y, w, h]) => ({ x, y, w, h })) });
+function assertMetrics(map: Float32Array, mask: Float32Array, boxes: Box[], golden: GoldenMetrics) {
+  const metrics = groundingMetrics({ map, mask, side: 64, imageSize: 512, boxes });
   const pairs: [number, number][] = [
     [metrics.iou, golden.iou],
     [metrics.miou, golden.miou],
@@ -122,7 +123,7 @@ function assertMetrics(map: Float32Array, mask: Float32Array, boxes: number[][],
 
 test("metrics of the synthetic goldens", needsShared("goldens/maps.safetensors"), async () => {
   const { tensors, metadata } = await readGolden("goldens/maps.safetensors");
-  const cases = JSON.parse(metadata.cases) as { boxes_xywh: number[][]; metrics: GoldenMetrics }[];
+  const cases = JSON.parse(metadata.cases) as { boxes_xywh: Box[]; metrics: GoldenMetrics }[];
   for (const [i, { boxes_xywh: boxes, metrics }] of cases.entries()) {
     assertMetrics(tensors.get(`${i}.a`)!.data, tensors.get(`${i}.mask`)!.data, boxes, metrics);
   }
@@ -130,7 +131,7 @@ test("metrics of the synthetic goldens", needsShared("goldens/maps.safetensors")
 
 test("metrics of the grounding goldens", needsShared("goldens/ground.safetensors"), async () => {
   const { tensors, metadata } = await readGolden("goldens/ground.safetensors");
-  const boxes = JSON.parse(metadata.boxes) as Record<string, number[][]>;
+  const boxes = JSON.parse(metadata.boxes) as Record<string, Box[]>;
   const cases = JSON.parse(metadata.cases) as ({ image: string } & Record<string, GoldenMetrics>)[];
   const sources = { P_comb: "paper.P_comb", mixture: "paper.mixture", compat: "compat.map" };
   for (const [i, golden] of cases.entries()) {

@@ -1,6 +1,6 @@
 import { resizeBilinear } from "./resize.ts";
 
-/** A box of a film: left, top, width, height in pixels of the film, fractions allowed. */
+/** A box: left, top, width, height in pixels of a film or of the model's image, fractions allowed. */
 export type Box = readonly [x: number, y: number, width: number, height: number];
 
 /**

@@ -1,4 +1,5 @@
-import type { Box, RegionInputs } from "./regions.ts";
+import type { Box } from "../data/preprocess.ts";
+import type { RegionInputs } from "./regions.ts";
 import { type Point, argmax, normalised, resizeBilinear, resizeMask } from "./maps.ts";
 
 /** How well a map and its mask match the boxes of one image: one row of the published results. */
@@ -24,7 +25,7 @@ export interface GroundingMetrics {
 
 /** Arguments of `groundingMetrics`. */
 export interface MetricInputs extends RegionInputs {
-  /** In pixels of the model's image. */
+  /** Of whole pixels of the model's image. */
   boxes: readonly Box[];
 }
 
@@ -51,7 +52,7 @@ export function truthMetrics({ map, mask, side, imageSize, truth, boxCount }: Tr
   if (!around) return { iou: 0, miou: 0, boxIou: 0, boxMiou: 0, distance: 0, cnr: 0, absoluteCnr: 0, aucRoc: 0, top1: 0 };
   const activation = resizeBilinear(normalised(map), side, imageSize);
   // The rectangle's last column and row are left out: the published code takes them as an exclusive end.
-  const rectangle = paintBoxes([{ x: around.left, y: around.top, w: around.right - around.left, h: around.bottom - around.top }], imageSize);
+  const rectangle = paintBoxes([[around.left, around.top, around.right - around.left, around.bottom - around.top]], imageSize);
   const [iou, miou] = overlap(truth, predicted);
   const [boxIou, boxMiou] = overlap(truth, rectangle);
   const [inside, outside] = parted(activation, truth);
@@ -72,13 +73,13 @@ export function truthMetrics({ map, mask, side, imageSize, truth, boxCount }: Tr
 
 /** Whether a point lies in one of the boxes. */
 export function inBoxes({ x, y }: Point, boxes: readonly Box[]): boolean {
-  return boxes.some((box) => x >= box.x && x < box.x + box.w && y >= box.y && y < box.y + box.h);
+  return boxes.some(([left, top, width, height]) => x >= left && x < left + width && y >= top && y < top + height);
 }
 
 /** 1 in the boxes, 0 outside. -> [size * size] */
 function paintBoxes(boxes: readonly Box[], size: number): Uint8Array {
   const painted = new Uint8Array(size * size);
-  for (const { x, y, w, h } of boxes) {
+  for (const [x, y, w, h] of boxes) {
     for (let row = Math.max(y, 0); row < Math.min(y + h, size); row++) {
       painted.fill(1, row * size + Math.max(x, 0), row * size + Math.max(Math.min(x + w, size), 0));
     }

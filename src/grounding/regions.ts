@@ -1,16 +1,9 @@
+import type { Box } from "../data/preprocess.ts";
 import { resizeBilinear, resizeMask } from "./maps.ts";
-
-/** A box of whole pixels: columns x to x + w - 1, rows y to y + h - 1. */
-export interface Box {
-  x: number;
-  y: number;
-  w: number;
-  h: number;
-}
 
 /** One connected region of a mask, at the model's image size. */
 export interface Region {
-  /** The least box that holds it. */
+  /** The least box that holds it, of whole pixels. */
   box: Box;
   /** Pixels. */
   area: number;
@@ -68,5 +61,5 @@ function takeRegion(open: Uint8Array, activation: Float32Array, size: number, st
       }
     }
   }
-  return { box: { x: left, y: top, w: right - left + 1, h: bottom - top + 1 }, area, meanActivation: sum / area };
+  return { box: [left, top, right - left + 1, bottom - top + 1], area, meanActivation: sum / area };
 }

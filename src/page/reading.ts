@@ -1,4 +1,4 @@
-import { type Box as FilmBox, type PreprocessPlan, planPreprocess, transformBoxes } from "../data/preprocess.ts";
+import { type Box, type PreprocessPlan, planPreprocess, transformBoxes } from "../data/preprocess.ts";
 import { type ActivationMask, activationMask, maskAbove } from "../grounding/mask.ts";
 import { type Point, argmax } from "../grounding/maps.ts";
 import { type GroundingMetrics, groundingMetrics } from "../grounding/metrics.ts";
@@ -23,7 +23,7 @@ interface ReadingInputs {
   imageSize: number;
   /** undefined: the middle of the two Gaussians. */
   threshold?: number;
-  box?: FilmBox;
+  box?: Box;
 }
 
 export function readMap({ map, side, film, imageSize, threshold, box }: ReadingInputs): Reading {
@@ -40,7 +40,7 @@ export function readMap({ map, side, film, imageSize, threshold, box }: ReadingI
   };
 }
 
-function metricsOf(box: FilmBox, plan: PreprocessPlan, inputs: Omit<Parameters<typeof groundingMetrics>[0], "boxes">): GroundingMetrics | undefined {
-  const [[x, y, w, h]] = transformBoxes([box], plan).map((side) => side.map(Math.round));
-  return w > 0 && h > 0 ? groundingMetrics({ ...inputs, boxes: [{ x, y, w, h }] }) : undefined;
+function metricsOf(box: Box, plan: PreprocessPlan, inputs: Omit<Parameters<typeof groundingMetrics>[0], "boxes">): GroundingMetrics | undefined {
+  const [x, y, w, h] = transformBoxes([box], plan)[0].map(Math.round);
+  return w > 0 && h > 0 ? groundingMetrics({ ...inputs, boxes: [[x, y, w, h]] }) : undefined;
 }

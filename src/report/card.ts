@@ -1,7 +1,6 @@
-import type { Box } from "../grounding/regions.ts";
 import { describePoint } from "./film_coordinates.ts";
 import { type Html, html } from "./html.ts";
-import type { ResultRecord } from "./result_record.ts";
+import type { RecordedBox, ResultRecord } from "./result_record.ts";
 
 /** Pictures of a result as data URLs, small. */
 export interface Thumbnails {
@@ -47,7 +46,7 @@ function picture(href: string, { image: { width, height } }: ResultRecord, label
 }
 
 /** An outline with a dark halo. */
-function boxMark({ x, y, w, h }: Box, stroke: string): Html {
+function boxMark({ x, y, w, h }: RecordedBox, stroke: string): Html {
   const place = html`x="${x}" y="${y}" width="${w}" height="${h}" fill="none" vector-effect="non-scaling-stroke"`;
   return html`<rect ${place} stroke="#000" stroke-opacity="0.6" stroke-width="4"/><rect ${place} stroke="${stroke}" stroke-width="2"/>`;
 }

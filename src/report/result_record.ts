@@ -1,10 +1,9 @@
-import { type Box as FilmBox, planPreprocess } from "../data/preprocess.ts";
+import { type Box, planPreprocess } from "../data/preprocess.ts";
 import { type Point, argmax, resizeBilinear } from "../grounding/maps.ts";
 import type { Mixture } from "../grounding/mask.ts";
 import { inBoxes } from "../grounding/metrics.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import type { PreparedPhrase } from "../grounding/phrases.ts";
-import type { Box } from "../grounding/regions.ts";
 import type { GroundResult } from "../grounding/result.ts";
 import type { Cost } from "../grounding/savings.ts";
 import type { LatentDiffusion } from "../models/ldm.ts";
@@ -45,10 +44,18 @@ export interface ResultRecord {
   /** Sides of map.npy and of the model's image. */
   map: { side: number; imageSize: number };
   /** The mask's connected regions, the largest first: on the film and in the model's image. */
-  boxes: { film: Box; model: Box; area: number; meanActivation: number }[];
+  boxes: { film: RecordedBox; model: RecordedBox; area: number; meanActivation: number }[];
   /** Boxes that came with the image, and whether the map's peak lies in one. */
-  reference?: { boxes: Box[]; peakInside: boolean };
+  reference?: { boxes: RecordedBox[]; peakInside: boolean };
   run: RunRecord;
+}
+
+/** A box as the file names its sides. */
+export interface RecordedBox {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
 }
 
 /** What differs between two runs that give the same result. */
@@ -75,7 +82,7 @@ export interface RecordContext {
   imageName: string;
   imageSha256: string;
   warnings: readonly string[];
-  boxes: readonly FilmBox[];
+  boxes: readonly Box[];
   results: number;
   gpuBytesPeak: number;
 }
@@ -110,7 +117,7 @@ export function resultRecord(result: GroundResult, context: RecordContext): Resu
     mixture: result.mixture,
     threshold: result.threshold,
     map: { side, imageSize },
-    boxes: regions.map(({ box, area, meanActivation }) => ({ film: boxOnFilm(box, plan), model: box, area, meanActivation })),
+    boxes: regions.map(({ box, area, meanActivation }) => ({ film: recordedBox(boxOnFilm(box, plan)), model: recordedBox(box), area, meanActivation })),
     reference: referenceOf(context.boxes, peak),
     run: {
       batch: result.batch,
@@ -142,10 +149,13 @@ function peakOnFilm({ film, map, side, imageSize }: GroundResult): Point {
   return pointOnFilm({ x: x + 0.5, y: y + 0.5 }, planPreprocess(film.width, film.height, imageSize));
 }
 
-function referenceOf(filmBoxes: readonly FilmBox[], peak: Point): ResultRecord["reference"] {
+function recordedBox([x, y, w, h]: Box): RecordedBox {
+  return { x, y, w, h };
+}
+
+function referenceOf(filmBoxes: readonly Box[], peak: Point): ResultRecord["reference"] {
   if (filmBoxes.length === 0) return undefined;
-  const boxes = filmBoxes.map(([x, y, w, h]) => ({ x, y, w, h }));
-  return { boxes, peakInside: inBoxes(peak, boxes) };
+  return { boxes: filmBoxes.map(recordedBox), peakInside: inBoxes(peak, filmBoxes) };
 }
 
 /** The last part of a path or URL: the rest of it says where something lies, not what it is. */

@@ -106,8 +106,8 @@ async function look(pipeline: GroundingPipeline, films: readonly ValidationFilm[
     // Not named by the film: a data set may have several phrases for one.
     const picture = `film-${String(i).padStart(2, "0")}.png`;
     await writePng(join(folder, picture), overlay(film, map, side, plan, { boxes }), PICTURE_SIDE);
-    const transformed = transformBoxes(boxes, plan).map(([x, y, w, h]) => ({ x: Math.round(x), y: Math.round(y), w: Math.round(w), h: Math.round(h) }));
-    const { cnr, aucRoc, top1, miou } = groundingMetrics({ map, mask, side, imageSize, boxes: transformed });
+    const inImage = transformBoxes(boxes, plan).map(([x, y, w, h]): Box => [Math.round(x), Math.round(y), Math.round(w), Math.round(h)]);
+    const { cnr, aucRoc, top1, miou } = groundingMetrics({ map, mask, side, imageSize, boxes: inImage });
     looked.push({ id, phrase, picture, metrics: boxes.length > 0 ? { cnr, aucRoc, top1, miou } : undefined });
   }
   const record = validationRecord(steps, looked);

@@ -1,4 +1,5 @@
-import type { GoldenBox, GoldenMetrics, GoldenMixture } from "./map_parts.ts";
+import type { Box } from "../data/preprocess.ts";
+import type { GoldenMetrics, GoldenMixture } from "./map_parts.ts";
 
 /** What ground.json says of the whole run. */
 export interface GroundFacts {
@@ -10,7 +11,7 @@ export interface GroundFacts {
   /** Films, in the order of the VAE's moments. */
   images: string[];
   /** Boxes by film. */
-  boxes: Record<string, GoldenBox[]>;
+  boxes: Record<string, Box[]>;
   cases: GroundCase[];
 }
 

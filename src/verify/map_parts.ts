@@ -1,10 +1,8 @@
+import type { Box } from "../data/preprocess.ts";
 import { activationMask } from "../grounding/mask.ts";
 import { type GroundingMetrics, groundingMetrics } from "../grounding/metrics.ts";
 import { mapBound, maskBound } from "./bounds.ts";
 import { type Part, absolutePart, sharePart } from "./parts.ts";
-
-/** x, y, width, height in pixels of the model's image. */
-export type GoldenBox = [number, number, number, number];
 
 /** A mixture as the goldens give it: the means in any order. */
 export interface GoldenMixture {
@@ -24,7 +22,7 @@ export interface MapCase {
   map: ArrayLike<number>;
   side: number;
   imageSize: number;
-  boxes: readonly GoldenBox[];
+  boxes: readonly Box[];
   mixture: GoldenMixture;
   mask: ArrayLike<number>;
   metrics: GoldenMetrics;
@@ -33,7 +31,7 @@ export interface MapCase {
 /** Compares mixture, mask and metrics of a map. */
 export function mapParts({ name, map, side, imageSize, boxes, mixture, mask, metrics }: MapCase): Part[] {
   const found = activationMask(map, side);
-  const measured = groundingMetrics({ map, mask: found.mask, side, imageSize, boxes: boxes.map(([x, y, w, h]) => ({ x, y, w, h })) });
+  const measured = groundingMetrics({ map, mask: found.mask, side, imageSize, boxes });
   const ascending = mixture.means.toSorted((a, b) => a - b);
   return [
     absolutePart(`${name} mixture means`, found.mixture.means, ascending, mapBound),

@@ -1,17 +1,18 @@
+import type { Box } from "../data/preprocess.ts";
 import { mergeMeans } from "../grounding/bias_merging.ts";
 import { normalised } from "../grounding/maps.ts";
 import type { MergeKind } from "../ops/grounding.ts";
 import { mapBound, ssimBound } from "./bounds.ts";
 import { type Golden, type VerifyContext, onDevice, upload } from "./context.ts";
 import { type GoldenFile, readGoldenFile } from "./golden_file.ts";
-import { type GoldenBox, type GoldenMetrics, mapParts } from "./map_parts.ts";
+import { type GoldenMetrics, mapParts } from "./map_parts.ts";
 import { type Part, absolutePart } from "./parts.ts";
 
 interface MapsCase {
   ssim_u8: number;
   gmm_means: number[];
   threshold: number;
-  boxes_xywh: GoldenBox[];
+  boxes_xywh: Box[];
   metrics: GoldenMetrics;
 }
 
