@@ -31,9 +31,9 @@ const userCache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 /**
  * Runs the command line from source in a process of its own.
  * @param options.cache stands in for the user's cache folder
- * @param options.interruptAt once this stands on stderr, the process gets a SIGINT
+ * @param options.interruptAt once this stands on stderr, or is so, the process gets a SIGINT
  */
-export async function runCli(args: readonly string[], options: { cache: string; interruptAt?: string }): Promise<Outcome> {
+export async function runCli(args: readonly string[], options: { cache: string; interruptAt?: string | (() => boolean) }): Promise<Outcome> {
   const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
     cwd: repository,
     env: { MESA_SHADER_CACHE_DIR: userCache, ...process.env, XDG_CACHE_HOME: options.cache },
@@ -42,13 +42,15 @@ export async function runCli(args: readonly string[], options: { cache: string; 
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk) => { stdout += chunk; });
-  let { interruptAt } = options;
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-    if (interruptAt === undefined || !stderr.includes(interruptAt)) return;
-    interruptAt = undefined; // a second signal would end the process at once
+  const { interruptAt } = options;
+  child.stderr.on("data", (chunk) => { stderr += chunk; });
+  const isDue = typeof interruptAt === "function" ? interruptAt : () => interruptAt !== undefined && stderr.includes(interruptAt);
+  const watch = setInterval(() => {
+    if (!isDue()) return;
+    clearInterval(watch); // a second signal would end the process at once
     child.kill("SIGINT");
-  });
+  }, 20);
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  clearInterval(watch);
   return { code, stdout, stderr: stderr.replace(/^Warning: maxDynamic.*\n/gm, "") };
 }
