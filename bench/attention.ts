@@ -1,11 +1,16 @@
 import { type AttentionCase, attentionBench, crossAttentionBench } from "../shaders-test/attention_cases.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { openGpu } from "../src/gpu/open_node.ts";
 import { accumulateCapture, attention, attentionDevice, attentionVariants, crossAttention, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
 import { bytesOf } from "../src/ops/check.ts";
 import { zeros } from "../src/ops/fill.ts";
-import { type BenchCase, bench, benchMain, together } from "./harness.ts";
+import { type BenchCase, type BenchResult, benchMain, shapesOf, together } from "./harness.ts";
+
+/** The family's own, or those that were asked for. */
+function sizesOf(own: readonly AttentionCase[]): AttentionCase[] {
+  const shapes = own.map(({ batch, heads, queries, keys, headSize }) => [batch, heads, queries, keys, headSize] as const);
+  return shapesOf(["batch", "heads", "queries", "keys", "head size"], shapes).map(([batch, heads, queries, keys, headSize]) => ({ batch, heads, queries, keys, headSize }));
+}
 
 const nameOf = ({ batch, heads, queries, keys, headSize }: AttentionCase) => `${batch} x ${heads} heads, ${queries} x ${keys}, d ${headSize}`;
 
@@ -19,7 +24,7 @@ function tensors(gpu: Gpu, { batch, heads, queries, keys, headSize }: AttentionC
 }
 
 function selfCases(gpu: Gpu): BenchCase[] {
-  return attentionBench.flatMap((size) => {
+  return sizesOf(attentionBench).flatMap((size) => {
     const { q, k, v } = tensors(gpu, size, size.batch);
     const { flops } = planAttention(size, "naive");
     // The largest case in its default variant alone: the naive one would take minutes on a CPU device.
@@ -34,17 +39,32 @@ function selfCases(gpu: Gpu): BenchCase[] {
   });
 }
 
-/** Without capture in every variant, then the default variant with more and more sets. */
-function crossCases(gpu: Gpu, size: AttentionCase): BenchCase[] {
+function crossTensors(gpu: Gpu, size: AttentionCase) {
   const { q, k, v } = tensors(gpu, size, 1);
+  return { q, k, v, shared: { name: nameOf(size), flops: planAttention(size, "naive").flops, bytes: bytesOf(q, k, v, q) } };
+}
+
+/** Without capture, in every variant. */
+function crossCases(gpu: Gpu, size: AttentionCase): BenchCase[] {
+  const { q, k, v, shared } = crossTensors(gpu, size);
+  return crossAttentionVariants(size, attentionDevice(gpu)).map((variant) => ({ ...shared, variant, run: () => crossAttention(q, k, v, { heads: size.heads, variant }).out }));
+}
+
+const withoutCapture = "no capture";
+
+/** The default variant without capture, then with more and more sets. */
+function captureCases(gpu: Gpu, size: AttentionCase): BenchCase[] {
+  const { q, k, v, shared } = crossTensors(gpu, size);
   const { heads, keys } = size;
-  const shared = { name: nameOf(size), flops: planAttention(size, "naive").flops, bytes: bytesOf(q, k, v, q) };
-  const variants = crossAttentionVariants(size, attentionDevice(gpu)).map((variant) => ({ ...shared, variant, run: () => crossAttention(q, k, v, { heads, variant }).out }));
   const captures = [1, 3, 12].map((sets) => {
     const weights = upload(gpu, randomValues(sets * keys, 4), [1, sets, keys]);
     return { ...shared, variant: `${sets} sets`, run: () => together(Object.values(crossAttention(q, k, v, { heads, capture: { weights } }))) };
   });
-  return [...variants, ...captures, { ...shared, variant: "all", run: () => together(Object.values(crossAttention(q, k, v, { heads, capture: { all: true } }))) }];
+  return [
+    { ...shared, variant: withoutCapture, run: () => crossAttention(q, k, v, { heads }).out },
+    ...captures,
+    { ...shared, variant: "all", run: () => together(Object.values(crossAttention(q, k, v, { heads, capture: { all: true } }))) },
+  ];
 }
 
 /** What the sums over timesteps take: ten items of one phrase, three sets. */
@@ -57,17 +77,15 @@ function accumulationCase(gpu: Gpu): BenchCase {
   return { name: "accumulate 10 x 3 sets x 4096", variant: "", flops: 2 * captured.size, bytes: bytesOf(captured), run };
 }
 
-await benchMain(selfCases);
-await benchMain((gpu) => [...crossAttentionBench.flatMap((size) => crossCases(gpu, size)), accumulationCase(gpu)]);
-
-console.log("cost of capture, in per cent of the same attention without it, by medians (by least times):");
-const gpu = await openGpu();
-for (const size of crossAttentionBench) {
-  // The default variant comes first and is timed between its captures alone.
-  const [plain, ...others] = crossCases(gpu, size);
-  const results = await bench(gpu, [plain, ...others.filter(({ variant }) => /sets|all/.test(variant))]);
+function printCaptureCosts(results: readonly BenchResult[], print: (line: string) => void): void {
+  print("cost of capture, in per cent of the same attention without it, by medians (by least times):");
   const cost = (ms: number, plainMs: number) => (100 * (ms / plainMs - 1)).toFixed(1);
-  const costs = results.slice(1).map((result) => `${result.variant} ${cost(result.medianMs, results[0].medianMs)} (${cost(result.leastMs, results[0].leastMs)})`);
-  console.log(`${nameOf(size).padEnd(44)} ${costs.join(", ")}`);
+  for (const plain of results.filter(({ variant }) => variant === withoutCapture)) {
+    const captures = results.filter(({ name, variant }) => name === plain.name && variant !== withoutCapture);
+    print(`${plain.name.padEnd(44)} ${captures.map(({ variant, medianMs, leastMs }) => `${variant} ${cost(medianMs, plain.medianMs)} (${cost(leastMs, plain.leastMs)})`).join(", ")}`);
+  }
 }
-gpu.close();
+
+await benchMain(selfCases);
+await benchMain((gpu) => [...sizesOf(crossAttentionBench).flatMap((size) => crossCases(gpu, size)), accumulationCase(gpu)]);
+await benchMain((gpu) => sizesOf(crossAttentionBench).flatMap((size) => captureCases(gpu, size)), printCaptureCosts);

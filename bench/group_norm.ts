@@ -4,10 +4,10 @@ import { groupNormBackward } from "../src/ops/norm_backward.ts";
 import { scale } from "../src/ops/pointwise.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import { groupNormBench } from "../shaders-test/norm_cases.ts";
-import { benchMain, together } from "./harness.ts";
+import { benchMain, shapesOf, together } from "./harness.ts";
 
 await benchMain((gpu) =>
-  groupNormBench.flatMap(({ batches, positions, c1, groups }) => {
+  shapesOf(["batches", "positions", "channels", "groups"], groupNormBench.map(({ batches, positions, c1, groups }) => [batches, positions, c1, groups])).flatMap(([batches, positions, c1, groups]) => {
     const x = upload(gpu, randomValues(batches * positions * c1, 1), [batches, positions, c1]);
     const weight = upload(gpu, randomValues(c1, 2), [c1]);
     const bias = upload(gpu, randomValues(c1, 3), [c1]);

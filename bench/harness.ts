@@ -1,6 +1,15 @@
+import { InputError } from "../src/errors.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Tensor } from "../src/tensor.ts";
+import { createYardstick } from "./tools/yardstick.ts";
+
+/** What a run makes, freed after it. */
+export interface BenchOutput {
+  free(): void;
+  /** Where it is not a tensor itself. */
+  readonly tensors?: readonly Tensor[];
+}
 
 /** One thing to time: `run` records the work once; flops and bytes are those of one run. */
 export interface BenchCase {
@@ -9,33 +18,34 @@ export interface BenchCase {
   flops: number;
   bytes: number;
   /** Records the work; what it returns is freed after each run. */
-  run: () => { free(): void };
+  run: () => BenchOutput;
 }
 
 /** A timed case: median and least milliseconds over the rounds. */
-export interface BenchResult {
-  name: string;
-  variant: string;
+export interface BenchResult extends Omit<BenchCase, "run"> {
   medianMs: number;
   leastMs: number;
   gflops: number;
   gbps: number;
+  /** Milliseconds in each round. */
+  roundsMs: number[];
+  /** Milliseconds of the yardstick right before. */
+  yardstickMs: number[];
 }
 
 /** What a case returns that makes several tensors. */
-export function together(tensors: Iterable<Tensor | undefined>): { free(): void } {
-  return {
-    free: () => {
-      for (const tensor of tensors) tensor?.free();
-    },
-  };
+export function together(made: Iterable<Tensor | undefined>): BenchOutput {
+  const tensors = [...made].filter((tensor) => tensor !== undefined);
+  return { tensors, free: () => tensors.forEach((tensor) => tensor.free()) };
 }
 
 const warmUps = 2;
-const rounds = 7;
+/** Fewest rounds that a comparison is made from. */
+export const fewestRounds = 7;
 const roundMs = 60;
 
-async function timeOnce(gpu: Gpu, run: BenchCase["run"], repeats: number): Promise<number> {
+/** Milliseconds of a run, mean of some repeats. */
+export async function timeRuns(gpu: Gpu, run: BenchCase["run"], repeats: number): Promise<number> {
   await gpu.sync();
   const start = performance.now();
   for (let i = 0; i < repeats; i++) run().free();
@@ -43,33 +53,92 @@ async function timeOnce(gpu: Gpu, run: BenchCase["run"], repeats: number): Promi
   return (performance.now() - start) / repeats;
 }
 
+/** Warms a case up, and says how often it fits into a round. */
+export async function repeatsOf(gpu: Gpu, run: BenchCase["run"]): Promise<number> {
+  let once = 0;
+  for (let i = 0; i < warmUps; i++) once = await timeRuns(gpu, run, 1);
+  return Math.max(1, Math.min(50, Math.round(roundMs / once)));
+}
+
 /** Times cases interleaved in rounds, so that a slow minute of the machine falls on all of them. */
-export async function bench(gpu: Gpu, cases: BenchCase[]): Promise<BenchResult[]> {
+export async function bench(gpu: Gpu, cases: readonly BenchCase[], rounds = fewestRounds): Promise<BenchResult[]> {
   const repeats: number[] = [];
-  for (const { run } of cases) {
-    let once = 0;
-    for (let i = 0; i < warmUps; i++) once = await timeOnce(gpu, run, 1);
-    repeats.push(Math.max(1, Math.min(50, Math.round(roundMs / once))));
-  }
-  const times: number[][] = cases.map(() => []);
+  for (const { run } of cases) repeats.push(await repeatsOf(gpu, run));
+  const yardstick = createYardstick(gpu);
+  await yardstick.time();
+  const roundsMs: number[][] = cases.map(() => []);
+  const yardstickMs: number[][] = cases.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, { run }] of cases.entries()) times[i].push(await timeOnce(gpu, run, repeats[i]));
+    for (const [i, { run }] of cases.entries()) {
+      yardstickMs[i].push(await yardstick.time());
+      roundsMs[i].push(await timeRuns(gpu, run, repeats[i]));
+    }
   }
-  return cases.map(({ name, variant, flops, bytes }, i) => {
-    const sorted = times[i].sort((a, b) => a - b);
+  yardstick.free();
+  return cases.map(({ run: _, ...facts }, i) => {
+    const sorted = [...roundsMs[i]].sort((a, b) => a - b);
     const medianMs = sorted[Math.floor(rounds / 2)];
-    return { name, variant, medianMs, leastMs: sorted[0], gflops: flops / medianMs / 1e6, gbps: bytes / medianMs / 1e6 };
+    return { ...facts, medianMs, leastMs: sorted[0], gflops: facts.flops / medianMs / 1e6, gbps: facts.bytes / medianMs / 1e6, roundsMs: roundsMs[i], yardstickMs: yardstickMs[i] };
   });
 }
 
-/** Runs the cases of one family on the default device and prints a table. */
-export async function benchMain(makeCases: (gpu: Gpu) => BenchCase[]): Promise<void> {
+/** Makes the cases of a family on a device. */
+export type MakeCases = (gpu: Gpu) => BenchCase[];
+
+type Print = (line: string) => void;
+
+/** Prints what follows from a family's times. */
+export type Summarise = (results: readonly BenchResult[], print: Print) => void;
+
+/** What happens to the cases of the families: they are timed, unless someone else wants them. */
+export type FamilyRunner = (makeCases: MakeCases, summarise?: Summarise) => Promise<void>;
+
+let runFamily: FamilyRunner = async (makeCases, summarise) => {
   const gpu = await openGpu();
-  console.log(`device ${gpu.adapter.device}, driver ${gpu.adapter.description}; ${warmUps} warm-ups, median of ${rounds} interleaved rounds`);
-  const results = await bench(gpu, makeCases(gpu));
+  try {
+    await printFamily(gpu, makeCases, { summarise });
+  } finally {
+    gpu.close();
+  }
+};
+let askedShapes: readonly (readonly number[])[] | undefined;
+let shapesWereTaken = false;
+
+/** Hands the cases of all families that are imported from now on to `runner`; `shapes` stand in for the families' own. */
+export function takeFamilies(runner: FamilyRunner, shapes?: typeof askedShapes): void {
+  runFamily = runner;
+  askedShapes = shapes;
+}
+
+/** The shapes that were asked for, or a family's own. `sides` names what a shape is made of. @throws InputError */
+export function shapesOf<S extends readonly number[]>(sides: { readonly [K in keyof S]: string }, own: readonly S[]): readonly S[] {
+  shapesWereTaken = true;
+  for (const shape of askedShapes ?? []) {
+    if (shape.length !== sides.length) throw new InputError("--shapes", `${shape.join("x")} has ${shape.length} sides; give ${sides.join("x")}`);
+  }
+  return (askedShapes as readonly S[] | undefined) ?? own;
+}
+
+/** Times a family's cases and prints a table, and what `summarise` prints of it. */
+export async function printFamily(gpu: Gpu, makeCases: MakeCases, options: { summarise?: Summarise; rounds?: number; print?: Print } = {}): Promise<BenchResult[]> {
+  const { summarise, rounds = fewestRounds, print = console.log } = options;
+  print(`device ${gpu.adapter.device}, driver ${gpu.adapter.description}; ${warmUps} warm-ups, median of ${rounds} interleaved rounds`);
+  const results = await bench(gpu, makeCases(gpu), rounds);
   for (const { name, variant, medianMs, leastMs, gflops, gbps } of results) {
     const rates = `${gflops.toFixed(2).padStart(8)} GFLOP/s ${gbps.toFixed(2).padStart(7)} GB/s`;
-    console.log(`${name.padEnd(44)} ${variant.padEnd(16)} ${medianMs.toFixed(3).padStart(10)} ms (least ${leastMs.toFixed(3)}) ${rates}`);
+    print(`${name.padEnd(44)} ${variant.padEnd(16)} ${medianMs.toFixed(3).padStart(10)} ms (least ${leastMs.toFixed(3)}) ${rates}`);
   }
-  gpu.close();
+  summarise?.(results, print);
+  return results;
+}
+
+/** Offers the cases of one family. @throws InputError where shapes were asked for and the family has none to choose */
+export async function benchMain(makeCases: MakeCases, summarise?: Summarise): Promise<void> {
+  const checked: MakeCases = (gpu) => {
+    shapesWereTaken = false;
+    const cases = makeCases(gpu);
+    if (askedShapes && !shapesWereTaken) throw new InputError("--shapes", "these cases have no shapes to choose; leave it out");
+    return cases;
+  };
+  await runFamily(checked, summarise);
 }

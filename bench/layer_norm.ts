@@ -5,10 +5,10 @@ import { layerNormBackward, planLayerNormBackward } from "../src/ops/norm_backwa
 import { scale } from "../src/ops/pointwise.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import { layerNormBench } from "../shaders-test/norm_cases.ts";
-import { benchMain, together } from "./harness.ts";
+import { benchMain, shapesOf, together } from "./harness.ts";
 
 await benchMain((gpu) =>
-  layerNormBench.flatMap(([rows, channels]) => {
+  shapesOf(["rows", "channels"], layerNormBench).flatMap(([rows, channels]) => {
     const x = upload(gpu, randomValues(rows * channels, 1), [rows, channels]);
     const weight = upload(gpu, randomValues(channels, 2), [channels]);
     const bias = upload(gpu, randomValues(channels, 3), [channels]);

@@ -2,13 +2,13 @@ import { addInto } from "../src/ops/accumulate.ts";
 import { bytesOf } from "../src/ops/check.ts";
 import { add, scale, silu, siluBackward } from "../src/ops/pointwise.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
-import { benchMain, together } from "./harness.ts";
+import { benchMain, shapesOf, together } from "./harness.ts";
 
 /** Elements: the widest activation of SD 1.5, and the same with one more, which leaves no quads. */
-const sizes = [4096 * 320, 4096 * 320 + 1];
+const sizes = [[4096 * 320], [4096 * 320 + 1]] as const;
 
 await benchMain((gpu) =>
-  sizes.flatMap((size) => {
+  shapesOf(["elements"], sizes).flatMap(([size]) => {
     const [x, dy, sum] = [1, 2, 3].map((seed) => upload(gpu, randomValues(size, seed), [size]));
     const shared = { name: `${size} elements`, flops: size };
     const moved = (tensors: number) => tensors * bytesOf(x);

@@ -4,10 +4,10 @@ import { scale } from "../src/ops/pointwise.ts";
 import { planSoftmax, planSoftmaxBackward, softmax, softmaxBackward } from "../src/ops/softmax.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import { softmaxBench } from "../shaders-test/norm_cases.ts";
-import { benchMain } from "./harness.ts";
+import { benchMain, shapesOf } from "./harness.ts";
 
 await benchMain((gpu) =>
-  softmaxBench.flatMap(([rows, columns]) => {
+  shapesOf(["rows", "columns"], softmaxBench).flatMap(([rows, columns]) => {
     const x = upload(gpu, randomValues(rows * columns, 1, "f32", 8), [rows, columns]);
     const { flops } = planSoftmax(rows, columns, deviceFacts(gpu));
     const shared = { name: `softmax ${rows}x${columns}`, bytes: 2 * bytesOf(x) };

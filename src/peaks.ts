@@ -3,6 +3,7 @@ import type { Gpu } from "./gpu/gpu.ts";
 import { zeros } from "./ops/fill.ts";
 import { elementGrid } from "./ops/grid.ts";
 import { matmul } from "./ops/matmul.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** What a device reaches in practice: the scale on which kernels are judged. */
 export interface Peaks {
@@ -24,13 +25,17 @@ export async function measurePeaks(gpu: Gpu): Promise<Peaks> {
 async function measureCopy(gpu: Gpu): Promise<number> {
   const x = zeros(gpu, [copyFloats]);
   const y = zeros(gpu, [copyFloats]);
-  const count = copyFloats / 4;
+  const rate = await runsPerSecond(gpu, "copy", () => dispatchCopy(x, y));
   const bytes = x.byteLength + y.byteLength;
-  const grid = elementGrid(gpu, count);
-  const rate = await runsPerSecond(gpu, "copy", () => gpu.run(copy, { bindings: { x, y }, params: { count }, prelude: {}, grid, bytes }));
   x.free();
   y.free();
   return (rate * bytes) / 1e9;
+}
+
+/** Copies x to y, f32 of one size, a multiple of 4: nothing but memory traffic. */
+export function dispatchCopy(x: Tensor, y: Tensor): void {
+  const count = x.size / 4;
+  x.gpu.run(copy, { bindings: { x, y }, params: { count }, prelude: {}, grid: elementGrid(x.gpu, count), bytes: x.byteLength + y.byteLength });
 }
 
 /** Floating-point operations of an element in one round of kernels/pointwise/fma_chain.wgsl. */
@@ -40,10 +45,16 @@ async function measureFma(gpu: Gpu): Promise<number> {
   const [count, rounds] = gpu.adapter.software ? [2 ** 13, 64] : [2 ** 20, 256];
   const x = zeros(gpu, [count]);
   const y = zeros(gpu, [count]);
-  const rate = await runsPerSecond(gpu, "fma", () => gpu.run(fmaChain, { bindings: { x, y }, params: { count, rounds }, prelude: {}, grid: Math.ceil(count / 64) }));
+  const rate = await runsPerSecond(gpu, "fma", () => dispatchFma(x, y, rounds));
   x.free();
   y.free();
   return (rate * count * rounds * fmaRoundFlops) / 1e9;
+}
+
+/** Fills y by `rounds` rounds of multiplications and additions on x, f32 of one size: nothing but arithmetic in registers. */
+export function dispatchFma(x: Tensor, y: Tensor, rounds: number): void {
+  const count = x.size;
+  x.gpu.run(fmaChain, { bindings: { x, y }, params: { count, rounds }, prelude: {}, grid: Math.ceil(count / 64), flops: count * rounds * fmaRoundFlops });
 }
 
 async function measureMatmul(gpu: Gpu): Promise<number> {
