@@ -1,21 +1,22 @@
 import { Html, html, type HtmlValue } from "../report/html.ts";
-import { style } from "../report/style.ts";
+import { page } from "../report/page.ts";
 import { allFamilies } from "./families.ts";
 import { pageScript } from "./page_script.ts";
 import { profileStyle } from "./page_style.ts";
 
+/** What a page about profiles shows. */
+export interface PageContent {
+  title: string;
+  subtitle: string;
+  /** What the reader must know. */
+  notes: readonly string[];
+  body: HtmlValue;
+  footer: string;
+}
+
 /** One self-contained page. */
-export function pageShell({ title, subtitle, notes, body, footer }: { title: string; subtitle: string; notes: readonly string[]; body: HtmlValue; footer: string }): string {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>attnscope: ${title}</title>
-<style>${new Html(style)}${new Html(profileStyle)}</style>
-</head>
-<body>
-<header>
+export function pageShell({ title, subtitle, notes, body, footer }: PageContent): string {
+  const content = html`<header>
 <h1>${title}</h1>
 <div class="quiet">${subtitle}</div>
 ${notes.map((note) => html`<div class="banner">${note[0].toUpperCase()}${note.slice(1)}.</div>`)}
@@ -24,10 +25,8 @@ ${notes.map((note) => html`<div class="banner">${note[0].toUpperCase()}${note.sl
 ${body}
 </main>
 <footer class="quiet">${footer}</footer>
-<script>${new Html(pageScript)}</script>
-</body>
-</html>
-`.text;
+<script>${new Html(pageScript)}</script>`;
+  return page(title, content, profileStyle);
 }
 
 /** A part of the page under its own head. */
