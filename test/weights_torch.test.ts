@@ -175,6 +175,38 @@ test("what Lightning leaves beside the state dict is passed over", async () => {
   assert.equal((await openBytes(torchZip(pickle.file(object), { 0: values }))).stateDict, "state_dict");
 });
 
+/** An object with attributes, as pickle writes it; `type` names its class. */
+const objectOf = (type: Buffer, attributes: Buffer) => Buffer.concat([type, Buffer.from(")"), Buffer.from([0x81]), attributes, Buffer.from("b")]);
+const moduleOf = (type: Buffer, parts: { parameters?: Buffer[]; buffers?: Buffer[]; modules?: Buffer[] }) =>
+  objectOf(type, pickle.dict(
+    pickle.text("training"), Buffer.from([0x89]), pickle.text("_backend"), pickle.call(pickle.global("torch.nn.backends.thnn", "_get_thnn_function_backend")),
+    pickle.text("_parameters"), pickle.dict(...(parts.parameters ?? [])), pickle.text("_buffers"), pickle.dict(...(parts.buffers ?? [])), pickle.text("_modules"), pickle.dict(...(parts.modules ?? []))));
+
+test("a module that was saved whole gives its state dict, in files of either format", async () => {
+  const parameter = pickle.call(pickle.global("torch._utils", "_rebuild_parameter"), weight, Buffer.from([0x88]), pickle.call(pickle.global("collections", "OrderedDict")));
+  const build = (named: (module: string, name: string) => Buffer) => {
+    const conv = moduleOf(named("torch.nn.modules.conv", "Conv2d"), { parameters: [pickle.text("weight"), parameter, pickle.text("bias"), pickle.none] });
+    const norm = moduleOf(named("torch.nn.modules.batchnorm", "BatchNorm2d"), { buffers: [pickle.text("running_mean"), weight] });
+    const features = moduleOf(named("torch.nn.modules.container", "Sequential"), { modules: [pickle.text("conv0"), conv, pickle.text("norm0"), norm] });
+    return pickle.file(moduleOf(named("torchxrayvision.models", "DenseNet"), { modules: [pickle.text("features"), features] }));
+  };
+  // Before 1.6 a class came with its source, which is not looked at.
+  const withSource = (module: string, name: string) => Buffer.concat([pickle.tuple(pickle.text("module"), pickle.global(module, name), pickle.text("models.py"), pickle.text("import os")), Buffer.from("Q")]);
+  for (const file of [torchZip(build(pickle.global), { 0: values }), torchLegacy(build(withSource), { 0: { elements: 4, bytes: values } })]) {
+    const tensors = await readAll(await openBytes(file));
+    assert.deepEqual([...tensors.keys()], ["features.conv0.weight", "features.norm0.running_mean"]);
+    assert.deepEqual(tensors.get("features.conv0.weight")!.bytes, values);
+  }
+});
+
+test("modules without tensors and modules without end are refused", async () => {
+  const type = pickle.global("torch.nn.modules.container", "Sequential");
+  await assert.rejects(openBytes(torchZip(pickle.file(moduleOf(type, {})))), refusal(/a module \("torch\.nn\.modules\.container\.Sequential"\) without tensors/));
+  // A module that is its own submodule: memoised before its state is set.
+  const endless = Buffer.concat([type, Buffer.from(")"), Buffer.from([0x81, 0x71, 0]), pickle.dict(pickle.text("_modules"), pickle.dict(pickle.text("a"), Buffer.from([0x68, 0]))), Buffer.from("b")]);
+  await assert.rejects(openBytes(torchZip(pickle.file(endless))), refusal(/more than 1000000 attributes/));
+});
+
 const system = pickle.global("posix", "system");
 const command = pickle.text("echo pwned > pwned.txt");
 const hostile: [how: string, object: Buffer][] = [
@@ -195,7 +227,7 @@ for (const [how, object] of hostile) {
 
 test("names that resemble those on the list are not on it", async () => {
   for (const [module, name] of [["torch._utils", "_rebuild_tensor_v22"], ["builtins", "eval"], ["builtins", "getattr"], ["torch", "load"],
-    ["lightningx.y", "z"], ["numpy.core.multiarray.scalar", "x"], ["torch.nn.modules.linear", "Linear"]]) {
+    ["lightningx.y", "z"], ["numpy.core.multiarray.scalar", "x"], ["torch.nn.functional", "linear"], ["torchxrayvision.modelsx", "DenseNet"]]) {
     await assert.rejects(openBytes(torchZip(pickle.file(pickle.call(pickle.global(module, name))))), refusal(/wants to call/));
   }
 });

@@ -14,6 +14,13 @@ export interface PickleRecord {
   readonly path: string;
 }
 
+/** An object of a class whose attributes matter here: of the class itself only the name is known. */
+export interface PickleObject {
+  readonly kind: "object";
+  readonly path: string;
+  readonly attributes: Map<unknown, unknown>;
+}
+
 /** What a pickle may do besides building plain data. Both functions decide by name and run nothing of the file's choosing. */
 export interface PickleWorld {
   /** Result of calling a global; a WeightsError where its name is not on the list. */
@@ -140,10 +147,16 @@ function call(machine: Machine, callable: unknown, args: unknown): void {
 
 /** Sets the state of an object: attributes of a dict (its `_metadata`) and the state of records do not matter here. */
 function build(machine: Machine): void {
-  pop(machine);
+  const state = pop(machine);
   const target = pop(machine);
   if (isGlobal(target)) fail(machine, `the state of ${target.path} itself is set; no state dict does that, do not trust this file`);
+  if (isObject(target) && state instanceof Map) for (const [name, value] of state) target.attributes.set(name, value);
   push(machine, target);
+}
+
+/** Whether a value is an object with attributes. */
+export function isObject(value: unknown): value is PickleObject {
+  return (value as PickleObject | null)?.kind === "object";
 }
 
 function append(machine: Machine, values: unknown[]): void {

@@ -1,4 +1,5 @@
 import { WeightsError } from "../errors.ts";
+import { isObject, type PickleObject } from "./pickle.ts";
 import { shown } from "./shown.ts";
 import { isTensorRef, type TensorRef } from "./torch_pickle.ts";
 
@@ -20,6 +21,7 @@ const usualKeys = ["state_dict", "model_state_dict", "model"];
  * @throws WeightsError where there is none, or several and none of them usual
  */
 export function findStateDict(file: string, root: unknown, wanted?: string): StateDict {
+  if (isObject(root)) return { key: "", tensors: tensorsOfModule(file, root), metadata: {} };
   if (!(root instanceof Map)) throw new WeightsError(file, `holds ${describe(root)} and not a state dict; save it with torch.save(model.state_dict(), …)`);
   const key = wanted ?? chooseKey(file, root);
   const dict = key === "" ? root : root.get(key);
@@ -29,6 +31,30 @@ export function findStateDict(file: string, root: unknown, wanted?: string): Sta
     if (isTensorRef(value) && typeof name === "string") tensors.set(name, value);
   }
   return { key, tensors, metadata: plainValues(root) };
+}
+
+/** Attributes that are looked at, those of a module that is reached on several ways as often: a DenseNet-121 has two thousand. */
+const MAX_ATTRIBUTES = 1_000_000;
+
+/** The state dict of a module that was saved whole: its parameters and buffers and those of the modules in it, by dotted names. */
+function tensorsOfModule(file: string, root: PickleObject): Map<string, TensorRef> {
+  const tensors = new Map<string, TensorRef>();
+  const modules = [{ module: root, prefix: "" }];
+  let looked = 0;
+  for (const { module: { attributes }, prefix } of modules) {
+    for (const kind of ["_parameters", "_buffers", "_modules"]) {
+      const dict = attributes.get(kind);
+      if (!(dict instanceof Map)) continue;
+      looked += dict.size;
+      if (looked > MAX_ATTRIBUTES) throw new WeightsError(file, `its modules have more than ${MAX_ATTRIBUTES} attributes, as if they held each other; the file is malformed`);
+      for (const [name, value] of dict) {
+        if (isTensorRef(value)) tensors.set(`${prefix}${name}`, value);
+        else if (isObject(value)) modules.push({ module: value, prefix: `${prefix}${name}.` });
+      }
+    }
+  }
+  if (tensors.size === 0) throw new WeightsError(file, `holds a module (${shown(root.path)}) without tensors; save it with torch.save(model.state_dict(), …)`);
+  return tensors;
 }
 
 function chooseKey(file: string, root: ReadonlyMap<unknown, unknown>): string {

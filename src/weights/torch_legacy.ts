@@ -6,7 +6,7 @@ import { PickleEndError, readPickle, type PickleWorld } from "./pickle.ts";
 import { shown } from "./shown.ts";
 import { findStateDict } from "./state_dict.ts";
 import { MAX_PICKLE_BYTES, torchCheckpoint, type TorchOptions } from "./torch_checkpoint.ts";
-import { torchWorld, type StorageRef } from "./torch_pickle.ts";
+import { isStorage, torchWorld, type StorageRef } from "./torch_pickle.ts";
 
 /** First value of every file of this format, and the second: its version. */
 const MAGIC = 0x1950a86a20f9469cfc6cn;
@@ -35,7 +35,8 @@ function rememberStorages(file: string, world: PickleWorld, storages: Map<string
   return {
     call: world.call,
     persistent(id) {
-      const storage = world.persistent(id) as StorageRef;
+      const storage = world.persistent(id);
+      if (!isStorage(storage)) return storage;
       const before = storages.get(storage.key);
       if (before !== undefined && (before.dtype !== storage.dtype || before.elements !== storage.elements)) {
         throw new WeightsError(file, `describes the storage ${shown(storage.key)} in two ways; the file is malformed`);

@@ -1,6 +1,6 @@
 import { WeightsError } from "../errors.ts";
 import { elementCount, isSize, type CheckpointDType } from "./dtype.ts";
-import { isGlobal, type PickleRecord, type PickleWorld } from "./pickle.ts";
+import { isGlobal, type PickleGlobal, type PickleObject, type PickleRecord, type PickleWorld } from "./pickle.ts";
 import { shown } from "./shown.ts";
 
 /** A typed block of bytes in a PyTorch file that tensors are views of. */
@@ -50,12 +50,18 @@ const calls = new Map<string, (file: string, args: unknown[]) => unknown>([
  * A path that ends in a dot stands for a whole package.
  */
 const records = [
-  "argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "datetime.timedelta", "datetime.datetime",
+  "torch.nn.backends.thnn._get_thnn_function_backend", "argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "datetime.timedelta", "datetime.datetime",
   "collections.Counter", "_codecs.encode", "torch.device", "torch.torch_version.TorchVersion",
   "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray.scalar", "numpy.core.multiarray._reconstruct",
   "numpy._core.multiarray.scalar", "numpy._core.multiarray._reconstruct",
   "pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.",
 ];
+
+/**
+ * Classes of modules that are published whole, and not as a state dict, such as torchxrayvision's: the tensors in their
+ * attributes are found, their code is not known. Paths that end in a dot stand for a package.
+ */
+const modules = ["torch.nn.modules.", "torchxrayvision.models."];
 
 /** What the pickles of `torch.save` may call. @param file for messages */
 export function torchWorld(file: string): PickleWorld {
@@ -64,11 +70,12 @@ export function torchWorld(file: string): PickleWorld {
       if (!Array.isArray(args)) throw new WeightsError(file, `the pickle calls ${shown(global.path)} without a list of arguments; it is malformed`);
       const known = calls.get(global.path);
       if (known !== undefined) return known(file, args);
-      if (isRecordClass(global.path)) return { kind: "record", path: global.path } satisfies PickleRecord;
+      if (isAmong(records, global.path)) return { kind: "record", path: global.path } satisfies PickleRecord;
+      if (isAmong(modules, global.path)) return { kind: "object", path: global.path, attributes: new Map() } satisfies PickleObject;
       throw new WeightsError(file, `the pickle wants to call ${shown(global.path)}, which no state dict needs; nothing was run. `
         + "Do not trust this file; if it is your own, save it again with torch.save(model.state_dict(), …)");
     },
-    persistent: (id) => makeStorage(file, id),
+    persistent: (id) => moduleClass(id) ?? makeStorage(file, id),
   };
 }
 
@@ -76,8 +83,14 @@ export function isTensorRef(value: unknown): value is TensorRef {
   return (value as TensorRef | null)?.kind === "tensor";
 }
 
-function isRecordClass(path: string): boolean {
-  return records.some((record) => (record.endsWith(".") ? path.startsWith(record) : path === record));
+function isAmong(names: readonly string[], path: string): boolean {
+  return names.some((name) => (name.endsWith(".") ? path.startsWith(name) : path === name));
+}
+
+/** The class of a persistent id ("module", class, file, source): so files before PyTorch 1.6 name a module's class, beside its code. */
+function moduleClass(id: unknown): PickleGlobal | undefined {
+  const [tag, type] = Array.isArray(id) ? id as unknown[] : [];
+  return tag === "module" && isGlobal(type) ? type : undefined;
 }
 
 /** A persistent id is ("storage", type, key, device, elements), in the legacy format with the place of a view behind it. */
@@ -112,7 +125,7 @@ function makeTensor(file: string, storage: unknown, offset: unknown, shape: unkn
   return { kind: "tensor", storage, offset: storage.viewOffset + offset, shape: [...shape as number[]], strides: [...strides], elements };
 }
 
-function isStorage(value: unknown): value is StorageRef {
+export function isStorage(value: unknown): value is StorageRef {
   return (value as StorageRef | null)?.kind === "storage";
 }
 
