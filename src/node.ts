@@ -17,6 +17,14 @@ export { openDataset, type Dataset, type OpenDatasetOptions } from "./data/layou
 export { readPhantomRecords } from "./data/layouts/read_phantom_node.ts";
 export { writePhantomDataset, type PhantomSummary, type WritePhantomOptions } from "./data/layouts/write_phantom_node.ts";
 
+export { diversityOf, drawPairs, similarity, type Diversity } from "./quality/diversity.ts";
+export { featureNetworks, type FeatureKind, type FeatureNetwork } from "./quality/feature_networks.ts";
+export { frechetDistance } from "./quality/frechet.ts";
+export { groupByFolder, listImages, readImages } from "./quality/image_set_node.ts";
+export { imageStatistics, type LoadedNetwork, type SetImage } from "./quality/image_statistics.ts";
+export { multiScaleSsim } from "./quality/ms_ssim.ts";
+export { RunningGaussian, type Gaussian } from "./quality/statistics.ts";
+
 // Training in a folder; what it is made of is in attnscope/training.
 export { findLatestCheckpoint, hasCheckpoints, readConfiguration, saveCheckpoint, type FoundCheckpoint } from "./training/checkpoint_node.ts";
 export { openLatents, type LatentIndex, type StoredLatents, type StoredSample } from "./training/latent_dataset_node.ts";
@@ -26,6 +34,7 @@ export { precompute, type PrecomputeOptions } from "./training/precompute_node.t
 export { resumeSources, type ResumeSources } from "./training/resume_node.ts";
 export { LOCK_FILE, lockRun } from "./training/run_lock_node.ts";
 export { runTraining, type RunOptions, type RunPart, type RunResult } from "./training/run_node.ts";
+export { usableSamples, type UsableSamplesOptions } from "./training/usable_samples_node.ts";
 export { openValidation, type Validation, type ValidationOptions } from "./training/validation_node.ts";
 
 /** Loads a model folder in the diffusers layout: a path, a URL, or a reader of the caller's own. */

@@ -15,6 +15,7 @@ export { Optimisation, type StepResult } from "./training/optimisation.ts";
 export { phantomAttributes } from "./training/phantom_attributes.ts";
 export { completeRecipe, globalBatch, publishedRecipe, publishedSeeds, type Recipe } from "./training/recipe.ts";
 export { learningRateAt } from "./training/schedule_lr.ts";
+export { skippedSamples, type Skipped } from "./training/skipped.ts";
 export * from "./training/standardise.ts";
 export { createTrainedPart, freeTrainedPart, type ParameterSet, type PartOptions, type PartPlace, type PartSources, type TrainedPart } from "./training/trained_part.ts";
 export { unetTask, type LatentDataset, type LiveText, type TrainingTask, type UNetTask } from "./training/unet_training.ts";

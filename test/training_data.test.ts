@@ -22,12 +22,15 @@ import { filmImages, openModelFolder } from "../src/training/model_folder_node.t
 import { offsetNoise } from "../src/training/denoising_loss.ts";
 import { phantomAttributes } from "../src/training/phantom_attributes.ts";
 import { precompute } from "../src/training/precompute_node.ts";
+import { skippedSamples } from "../src/training/skipped.ts";
 import { foldStandardisation, latentStatistics } from "../src/training/standardise.ts";
 import { sliceLast } from "../src/ops/pointwise.ts";
 import { temporaryFolder } from "./cli_process.ts";
 import { relativeError } from "./golden.ts";
 
 const gpu = await testGpu();
+/** Every film can be read. */
+const refuse = skippedSamples("films", 0, assert.fail);
 const IGNORED = 2 ** 32 - 100;
 const phantom = temporaryFolder();
 await writePhantomDataset(phantom, { seed: 5, size: 64, counts: { train: 6, validate: 1, test: 1, single: 1, pairs: 1 } });
@@ -43,10 +46,10 @@ test("precomputed latents and texts are what the model computes; what is done is
   const out = temporaryFolder();
   const broken = { ...samples[2], imagePath: join(phantom, "missing.png") };
   const given = [samples[0], samples[1], broken, { ...samples[3], caption: "left pleural effusion | cardiomegaly" }];
-  const skipped: string[] = [];
-  const options = { skipShare: 0.3, onSkip: (_: DataSample, fact: string) => void skipped.push(fact) };
-  await precompute(encoders, given, out, options);
-  assert.match(skipped.join(), /missing.png: no such file/);
+  const told: string[] = [];
+  const options = () => ({ skipped: skippedSamples("films.csv", 0.3, (line) => told.push(line)) });
+  await precompute(encoders, given, out, options());
+  assert.match(told.join("\n"), new RegExp(`^films.csv:${broken.line}: .*missing.png: no such file; check the path; left out$`));
 
   const data = await openLatents(out);
   const [height, width, channels] = data.latentShape;
@@ -71,10 +74,36 @@ test("precomputed latents and texts are what the model computes; what is done is
 
   const times = () => readdirSync(out).filter((name) => name.endsWith("safetensors")).map((name) => statSync(join(out, name)).mtimeMs);
   const before = times();
-  assert.equal((await precompute(encoders, given, out, options)).samples.length, 3);
+  const again = options();
+  assert.deepEqual([(await precompute(encoders, given, out, again)).samples.length, again.skipped.count], [3, 1]);
   assert.deepEqual(times(), before);
   await assert.rejects(precompute(encoders, samples, out), (error) => error instanceof InputError && /plan.json: is of another run: data is/.test(error.message));
-  await assert.rejects(precompute(encoders, [broken, samples[0]], temporaryFolder()), /1 of 2 samples cannot be read, more than the 0 allowed/);
+  await assert.rejects(precompute(encoders, [broken, samples[0]], temporaryFolder()), /1 of 2 samples cannot be used, more than the 0 that a share of 0.01 allows; attnscope data check lists them/);
+});
+
+test("a film that cannot be read is stood in for by the next one, told of once and counted", async () => {
+  const given = [samples[0], { ...samples[1], imagePath: join(phantom, "missing.png") }, samples[2]];
+  const told: string[] = [];
+  const skipped = skippedSamples("films.csv", 0.4, (line) => told.push(line));
+  skipped.limit(given.length);
+  const images = filmImages(given, 32, skipped);
+  assert.deepEqual(await images.read(1), await images.read(2));
+  assert.notDeepEqual(await images.read(0), await images.read(1));
+  assert.deepEqual([skipped.count, told.length], [1, 1]);
+  const none = filmImages([given[1]], 32, skippedSamples("films.csv", 1, () => undefined));
+  await assert.rejects(none.read(0), /holds no film that can be read/);
+});
+
+test("rows and films that cannot be used count against one share", () => {
+  const told: string[] = [];
+  const skipped = skippedSamples("films.csv", 0.1, (line) => told.push(line));
+  skipped.leaveOut(3, "has no text");
+  skipped.leaveOut(3, "has no image");
+  skipped.limit(29);
+  for (const line of [8, 9]) skipped.leaveOut(line, "is damaged");
+  assert.equal(skipped.count, 3);
+  assert.throws(() => skipped.leaveOut(10, "is damaged"), (error) => error instanceof InputError && /^films.csv: 4 of 30 samples cannot be used, more than the 3 that a share of 0.1 allows/.test(error.message));
+  assert.deepEqual(told.slice(0, 2), ["films.csv:3: has no text; left out", "films.csv:3: has no image; left out"]);
 });
 
 test("latents that were not finished are refused with what to do", async () => {
@@ -124,7 +153,7 @@ test("standardised latents have mean 0 and deviation 1, and decode to the same i
   const weights = await model.weights("vae");
   await loadModel(gpu, vae, weights, { dtype: "f32" });
   await weights.close();
-  const data = filmImages(samples.slice(0, 3), vae.config.sampleSize);
+  const data = filmImages(samples.slice(0, 3), vae.config.sampleSize, refuse);
   const channels = vae.config.latentChannels;
   const image = await data.read(0);
   const decoded = () => gpu.scope("test", () => {

@@ -1,15 +1,14 @@
 import type { Command } from "commander";
-import { openDataset } from "../data/layouts/open_node.ts";
-import type { DataSample, Split } from "../data/layouts/layout.ts";
-import { InputError } from "../errors.ts";
+import type { Split } from "../data/layouts/layout.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import { loadLatentEncoders } from "../models/ldm.ts";
 import { nodePlatform } from "../platform_node.ts";
 import { precompute } from "../training/precompute_node.ts";
+import { usableSamples } from "../training/usable_samples_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { textEncoderHelp } from "./ground_options.ts";
 import { createProgress } from "./progress.ts";
-import { number } from "./train_options.ts";
+import { skipShareOption } from "./train_options.ts";
 
 interface PrecomputeCommandOptions {
   model: string;
@@ -30,36 +29,29 @@ export function precomputeCommand(): Command {
     .requiredOption("--out <folder>", "where to put the latents; an interrupted call goes on in it")
     .option("--images <folder>", "where the paths of the images start (default: the folder of the CSV file)")
     .option("--split <name>", "which split is encoded", "train")
-    .option("--skip-share <share>", "share of the samples that may be left out because they cannot be read", number, 0.01)
+    .addOption(skipShareOption())
     .action(run);
 }
 
 async function run(location: string, options: PrecomputeCommandOptions): Promise<void> {
   const signal = interruptSignal();
   const progress = createProgress();
-  let skipped = 0;
+  const { images, split, skipShare } = options;
   const tell = (line: string) => {
-    skipped++;
     progress.stop();
     log(line);
   };
-  const samples: DataSample[] = [];
-  const dataset = await openDataset(location, { images: options.images, split: options.split, onProblem: ({ file, line, fact }) => tell(`${file}:${line}: ${fact}; left out`) });
-  for await (const sample of dataset) samples.push(sample);
-  const most = options.skipShare * (samples.length + skipped);
-  if (skipped > most) throw new InputError(location, `${skipped} rows cannot be read, more than --skip-share allows; attnscope data check lists them`);
+  const { samples, skipped } = await usableSamples(location, { images, split, skipShare, tell });
   const gpu = await openGpu();
   try {
     const encoders = await loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(options.model), { textEncoder: options.textEncoder, signal });
     const index = await precompute(encoders, samples, options.out, {
-      signal,
-      skipShare: options.skipShare,
-      onSkip: (sample, fact) => tell(`line ${sample.line}: ${fact}; left out`),
+      skipped, signal,
       onProgress: (part, done, total) => progress.update(part, done, total),
     });
     progress.stop();
-    if (options.json) printJson({ out: options.out, samples: index.samples.length, texts: index.texts.length, skipped });
-    else log(`${options.out}: ${index.samples.length} films, ${index.texts.length} texts, ${skipped} left out`);
+    if (options.json) printJson({ out: options.out, samples: index.samples.length, texts: index.texts.length, skipped: skipped.count });
+    else log(`${options.out}: ${index.samples.length} films, ${index.texts.length} texts, ${skipped.count} left out`);
   } finally {
     progress.stop();
     gpu.close();

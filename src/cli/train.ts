@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import type { Config } from "../config.ts";
-import { openDataset } from "../data/layouts/open_node.ts";
+import type { PhantomRecord } from "../data/layouts/phantom_record.ts";
 import { readPhantomRecords } from "../data/layouts/read_phantom_node.ts";
 import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -19,6 +19,8 @@ import { type ModelFolder, assembleModel, filmImages, openModelFolder } from "..
 import { phantomAttributes } from "../training/phantom_attributes.ts";
 import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
 import { type RunPart, type RunResult, runTraining } from "../training/run_node.ts";
+import type { Skipped } from "../training/skipped.ts";
+import { usableSamples } from "../training/usable_samples_node.ts";
 import { type Validation, openValidation } from "../training/validation_node.ts";
 import { type TrainingTask, unetTask } from "../training/unet_training.ts";
 import { vaeRecipe, vaeTask } from "../training/vae_training.ts";
@@ -27,8 +29,8 @@ import { openFolder } from "../weights/byte_source_node.ts";
 import { openCheckpoint } from "../weights/open_checkpoint.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { textEncoderHelp } from "./ground_options.ts";
-import { createProgress } from "./progress.ts";
-import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf } from "./train_options.ts";
+import { type Progress, createProgress } from "./progress.ts";
+import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf, skipShareOption } from "./train_options.ts";
 import { REPORT_FILE, reportCommand, writeTrainingReport } from "./train_report.ts";
 import { standardiseCommand } from "./train_standardise.ts";
 
@@ -56,6 +58,11 @@ interface UNetOptions extends TrainOptions {
   validateEvery: number;
 }
 
+interface VaeOptions extends TrainOptions {
+  crop: number;
+  skipShare: number;
+}
+
 /** What a command trains: made once the device is open. */
 interface Training {
   parts: RunPart[];
@@ -63,7 +70,19 @@ interface Training {
   about: Config;
   validate?: Validation["validate"];
   validateEvery?: number;
+  /** Samples that are left out, where the data set is read as it is. */
+  skipped?: Skipped;
   close(): Promise<void> | void;
+}
+
+/** Prints a line for people. */
+type Tell = (line: string) => void;
+
+/** What a run is watched with. */
+interface Watching {
+  progress: Progress;
+  tell: Tell;
+  signal: AbortSignal;
 }
 
 // --- U-Net -----------------------------------------------------------------------------------------------------------
@@ -79,7 +98,7 @@ function unetCommand(): Command {
   return addTrainOptions(command, publishedRecipe, "unet").action((options: UNetOptions) => run(options, recipeOf(options), unetTraining));
 }
 
-async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe): Promise<Training> {
+async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe, tell: Tell): Promise<Training> {
   const model = openModelFolder(options.model, options);
   const [unet, schedule, vae, data] = [await model.unet(), await model.schedule(), await model.vae(), await openLatents(options.data)];
   if (schedule.predictionType !== recipe.predictionType) throw new InputError("--prediction-type", `is ${recipe.predictionType}, ${model.name}/scheduler says ${schedule.predictionType}; give the same in both`);
@@ -89,7 +108,9 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe): Pro
   const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, options, recipe, frozen)] : [await modelPart(model, "unet", unet, options, recipe)];
   if (live) parts.push(await textEncoderPart(model, live, options));
   const validation = options.validation === undefined ? undefined : await openValidation(gpu, {
-    model, unet, recipe, textEncoder: live?.textEncoder, out: options.out, samples: await collect(await openDataset(options.validation), options.validationFilms),
+    // A few films are looked at: how many others cannot be does not matter.
+    ...(await usableSamples(options.validation, { skipShare: 1, tell })),
+    model, unet, recipe, textEncoder: live?.textEncoder, out: options.out, films: options.validationFilms,
   });
   return {
     parts,
@@ -123,21 +144,23 @@ function vaeCommand(): Command {
   const command = createCommand("vae", "train an AutoencoderKL on films: L1 + 2 MSE + 1e-4 KL", "train vae --model phantom --data phantom/mimic-cxr-jpg --from-scratch --out vae-run")
     .requiredOption("--model <folder>", "model folder with vae/config.json, and its weights unless --from-scratch")
     .requiredOption("--data <folder>", "data set in the MIMIC-CXR-JPG or MS-CXR layout, whose training films are read")
-    .option("--crop <pixels>", "side of the random crops that are trained on; 0: whole films", number, 64);
-  return addTrainOptions(command, recipe, "other").action((options: TrainOptions & { crop: number }) => run(options, recipeOf(options, recipe), vaeTraining));
+    .option("--crop <pixels>", "side of the random crops that are trained on; 0: whole films", number, 64)
+    .addOption(skipShareOption());
+  return addTrainOptions(command, recipe, "other").action((options: VaeOptions) => run(options, recipeOf(options, recipe), vaeTraining));
 }
 
-async function vaeTraining(gpu: Gpu, options: TrainOptions & { crop?: number }, recipe: Recipe): Promise<Training> {
+async function vaeTraining(gpu: Gpu, options: VaeOptions, recipe: Recipe, tell: Tell): Promise<Training> {
   const model = openModelFolder(options.model);
   const vae = await model.vae();
-  const samples = await collect(await openDataset(options.data, { split: "train" }));
+  const { samples, skipped } = await usableSamples(options.data, { split: "train", skipShare: options.skipShare, tell });
   const side = vae.config.sampleSize;
   const crop = options.crop || side;
   if (crop > side || crop % vae.factor !== 0) throw new InputError("--crop", `${crop} is not a multiple of ${vae.factor} up to ${side}`);
   return {
     parts: [await modelPart(model, "vae", vae, options, recipe)],
-    task: vaeTask(gpu, recipe, { vae, data: filmImages(samples, side), crop }),
+    task: vaeTask(gpu, recipe, { vae, data: filmImages(samples, side, skipped), crop }),
     about: { kind: "vae", vae: JSON.parse(await model.configText("vae")), crop, data: { samples: samples.length } },
+    skipped,
     close: () => undefined,
   };
 }
@@ -157,7 +180,8 @@ async function encoderTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe):
   const opened = await model.textEncoder();
   const { model: bert } = opened.textEncoder;
   if (!(bert instanceof BertModel)) throw new InputError(`${options.model}/text_encoder`, "is no BERT; the phantom's text encoder is one");
-  const records = (await collect(readPhantomRecords(options.data))).filter(({ set }) => set === "train");
+  const records: PhantomRecord[] = [];
+  for await (const record of readPhantomRecords(options.data)) if (record.set === "train") records.push(record);
   const data = phantomAttributes(records);
   const heads = new AttributeHeads(bert.config.width, data.classes, bert.config.vocabSize);
   const start = options.fromScratch ? initialWeights(bert.parameters, recipe.seed, bertInitialValues) : undefined;
@@ -183,12 +207,6 @@ const bertInitialValues: Parameters<typeof initialWeights>[2] = ({ name, packing
 
 // --- all of them -----------------------------------------------------------------------------------------------------
 
-async function collect<T>(items: AsyncIterable<T>, most = Infinity): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) if (all.push(item) >= most) break;
-  return all;
-}
-
 /** Whose weights a part starts from, unless from random ones. */
 function startModel(model: ModelFolder, { startFrom }: RunCommandOptions): ModelFolder {
   return startFrom === undefined ? model : openModelFolder(startFrom);
@@ -206,40 +224,45 @@ async function textEncoderPart(model: ModelFolder, { textEncoder, configText }: 
   return { place, model: textEncoder.model, start: start ?? (await startModel(model, options).textEncoderWeights(textEncoder)) };
 }
 
-async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: (gpu: Gpu, options: O, recipe: Recipe) => Promise<Training>): Promise<void> {
+type Prepare<O> = (gpu: Gpu, options: O, recipe: Recipe, tell: Tell) => Promise<Training>;
+
+async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: Prepare<O>): Promise<void> {
   checkRunOptions(options);
   const { out, json, saveModel } = options;
   const signal = interruptSignal();
   const gpu = await openGpu();
+  const progress = createProgress();
+  const tell: Tell = (line) => {
+    progress.stop();
+    log(line);
+  };
   try {
     if (recipe.dtype === "f16" && !gpu.has("shader-f16")) throw new InputError("--dtype", "f16 needs the device feature shader-f16, which this device does not have; use f32");
-    const training = await prepare(gpu, options, recipe);
-    const { last, steps, checkpoint } = await trainAndReport(gpu, options, recipe, training, signal);
+    const training = await prepare(gpu, options, recipe, tell);
+    const { last, steps, checkpoint } = await trainAndReport(gpu, options, recipe, training, { progress, tell, signal });
     if (saveModel && checkpoint) await assembleModel(options.model, checkpoint, saveModel, options);
-    if (json) printJson({ out, steps, checkpoint, last });
+    const skipped = training.skipped?.count;
+    if (skipped) log(`${skipped} samples of ${options.data} were left out`);
+    if (json) printJson({ out, steps, checkpoint, skipped, last });
     else log(last ? `${out}: ${steps} steps, loss ${last.loss.toFixed(4)}; ${join(out, REPORT_FILE)} shows how it went` : `${out}: the run had ended already, at ${steps} steps`);
   } finally {
+    progress.stop();
     gpu.close();
   }
 }
 
 /** Trains with a progress bar. However it ends, what was trained stands in the run's page. */
-async function trainAndReport(gpu: Gpu, options: TrainOptions, recipe: Recipe, training: Training, signal: AbortSignal): Promise<RunResult> {
+async function trainAndReport(gpu: Gpu, options: TrainOptions, recipe: Recipe, training: Training, { progress, tell, signal }: Watching): Promise<RunResult> {
   const { out, resume, saveEvery, keep, divergence } = options;
-  const progress = createProgress();
   let hasTrained = false;
   try {
     return await runTraining(gpu, {
       ...training,
-      recipe, signal, out, saveEvery, keep, divergence,
+      recipe, signal, tell, out, saveEvery, keep, divergence,
       resume: resume !== undefined,
       onStep(record) {
         hasTrained = true;
         progress.update(progressLine(record), record.step, recipe.maxSteps);
-      },
-      tell(line) {
-        progress.stop();
-        log(line);
       },
     });
   } finally {

@@ -67,6 +67,11 @@ export function addTrainOptions(command: Command, defaults: Readonly<Recipe>, ki
   return command;
 }
 
+/** How much of a data set may be unusable. */
+export function skipShareOption(): Option {
+  return new Option("--skip-share <share>", "share of the samples that may be left out because they cannot be used").argParser(number).default(0.01);
+}
+
 /** The recipe that a command was given. @throws InputError naming what is out of its range */
 export function recipeOf(options: RunCommandOptions, defaults: Readonly<Recipe> = publishedRecipe): Recipe {
   const given = Object.fromEntries(recipeOptions.map(([name]) => [name, options[name]])) as Partial<Recipe>;

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import type { Command } from "commander";
-import { openDataset } from "../data/layouts/open_node.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import { loadModel } from "../models/load.ts";
 import { parameterOutputs } from "../training/checkpoint.ts";
 import { filmImages, openModelFolder } from "../training/model_folder_node.ts";
 import { foldStandardisation, latentStatistics } from "../training/standardise.ts";
+import { usableSamples } from "../training/usable_samples_node.ts";
 import { writeFileAtomically, writeSafetensorsFile } from "../weights/atomic_file_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { number } from "./train_options.ts";
+import { number, skipShareOption } from "./train_options.ts";
 
 /** `train standardise`: what follows the training of a VAE. */
 export function standardiseCommand(): Command {
@@ -16,26 +16,26 @@ export function standardiseCommand(): Command {
     .requiredOption("--model <folder>", "model folder whose vae/ is rewritten")
     .requiredOption("--data <folder>", "data set whose training films are measured")
     .option("--films <n>", "how many of them", number, 500)
+    .addOption(skipShareOption())
     .action(standardise);
 }
 
-async function standardise({ model: path, data, films, json }: { model: string; data: string; films: number; json?: boolean }): Promise<void> {
+async function standardise({ model: path, data, films, skipShare, json }: { model: string; data: string; films: number; skipShare: number; json?: boolean }): Promise<void> {
   const signal = interruptSignal();
   const model = openModelFolder(path);
   const vae = await model.vae();
-  const samples = [];
-  for await (const sample of await openDataset(data, { split: "train" })) if (samples.push(sample) >= films) break;
+  const { samples, skipped } = await usableSamples(data, { split: "train", skipShare, tell: log });
   const gpu = await openGpu();
   try {
     const weights = await model.weights("vae");
     await loadModel(gpu, vae, weights, { dtype: "f32" }).finally(() => weights.close());
-    const statistics = await latentStatistics(gpu, vae, filmImages(samples, vae.config.sampleSize), signal);
+    const statistics = await latentStatistics(gpu, vae, filmImages(samples.slice(0, films), vae.config.sampleSize, skipped), signal);
     await foldStandardisation(vae, statistics);
     const config = { ...JSON.parse(await model.configText("vae")), scaling_factor: 1 };
     await writeSafetensorsFile(join(path, "vae", "diffusion_pytorch_model.safetensors"), parameterOutputs(vae.parameters, ""));
     await writeFileAtomically(join(path, "vae", "config.json"), (sink) => sink.write(new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`)));
-    if (json) printJson({ model: path, films: samples.length, ...statistics });
-    else log(`${path}/vae: the latents of ${samples.length} films had means ${shown(statistics.mean)} and deviations ${shown(statistics.deviation)}; now 0 and 1`);
+    if (json) printJson({ model: path, films: Math.min(films, samples.length), skipped: skipped.count, ...statistics });
+    else log(`${path}/vae: the latents of ${Math.min(films, samples.length)} films had means ${shown(statistics.mean)} and deviations ${shown(statistics.deviation)}; now 0 and 1`);
   } finally {
     gpu.close();
   }

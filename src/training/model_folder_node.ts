@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import { readFilm } from "../data/decode_node.ts";
 import type { DataSample } from "../data/layouts/layout.ts";
 import { Schedule } from "../diffusion/schedule.ts";
+import { InputError } from "../errors.ts";
 import { prepareImage } from "../grounding/prepare_image.ts";
 import type { TextEncoderModel } from "../models/text_encoder.ts";
 import { type OpenedTextEncoder, findTextEncoder, openTextEncoder, ownTextEncoder } from "../models/text_encoder_folder.ts";
@@ -16,6 +17,7 @@ import { parseJson, readText } from "../weights/byte_source.ts";
 import { openFolder } from "../weights/byte_source_node.ts";
 import type { Checkpoint, TensorSource } from "../weights/checkpoint.ts";
 import { findWeights, openCheckpoint } from "../weights/open_checkpoint.ts";
+import type { Skipped } from "./skipped.ts";
 import type { ImageDataset } from "./vae_training.ts";
 
 /** The configurations of a model folder in the diffusers layout, read one by one: a model that is yet to be trained lacks weights. */
@@ -89,7 +91,32 @@ async function copyTextEncoder(source: string, out: string, isTrained: boolean):
   await copy(tokenizerDirectory, "tokenizer", (await filesOf(tokenizerDirectory)).filter((name) => tokenizerFileNames.includes(name)));
 }
 
-/** The films of a data set, prepared as the VAE reads them. */
-export function filmImages(samples: readonly DataSample[], side: number): ImageDataset {
-  return { count: samples.length, side, read: async (sample) => prepareImage(await readFilm(samples[sample].imagePath), side) };
+/**
+ * The films of a data set, prepared as the VAE reads them. The next one that can be read stands in for one that cannot,
+ * which `skipped` takes.
+ */
+export function filmImages(samples: readonly DataSample[], side: number, skipped: Skipped): ImageDataset {
+  const unreadable = new Set<DataSample>();
+  const read = async (sample: DataSample) => {
+    try {
+      return prepareImage(await readFilm(sample.imagePath), side);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      if (!unreadable.has(sample)) skipped.leaveOut(sample.line, error.message);
+      unreadable.add(sample);
+      return undefined;
+    }
+  };
+  return {
+    count: samples.length,
+    side,
+    async read(index) {
+      for (let i = 0; i < samples.length; i++) {
+        const sample = samples[(index + i) % samples.length];
+        const image = unreadable.has(sample) ? undefined : await read(sample);
+        if (image) return image;
+      }
+      throw new InputError("data", "holds no film that can be read; attnscope data check lists what is wrong");
+    },
+  };
 }

@@ -15,13 +15,12 @@ import { openFile, openFolder } from "../weights/byte_source_node.ts";
 import { openCheckpointSource } from "../weights/open_checkpoint.ts";
 import { type Configuration, checkSameConfiguration } from "./checkpoint.ts";
 import { LATENT_INDEX, type LatentIndex, type StoredSample, latentsFile, textsFile } from "./latent_dataset_node.ts";
+import { type Skipped, skippedSamples } from "./skipped.ts";
 
 /** Options of `precompute`. */
 export interface PrecomputeOptions {
-  /** Share of the samples that may be left out because they cannot be read. Default 0.01. */
-  skipShare?: number;
-  /** Told of a sample that is left out. */
-  onSkip?: (sample: DataSample, fact: string) => void;
+  /** Takes the samples whose film cannot be read. Default: one sample of a hundred, in silence. */
+  skipped?: Skipped;
   onProgress?: (part: "films" | "texts", done: number, total: number) => void;
   signal?: AbortSignal;
 }
@@ -38,7 +37,7 @@ const TEXT_BATCH = 32;
 /**
  * Encodes the films and captions of a data set once: posterior means and log-variances, and the embedding of every
  * alternative of every caption, in files of 512. Files that an earlier call finished are kept.
- * Throws InputError when more than `skipShare` of the samples cannot be read, or the folder is of another model.
+ * Throws InputError when more samples cannot be read than may be skipped, or the folder is of another model.
  */
 export async function precompute(encoders: LatentEncoders, samples: readonly DataSample[], out: string, options: PrecomputeOptions = {}): Promise<LatentIndex> {
   const captions = samples.map(({ caption }) => alternatives(caption));
@@ -51,23 +50,28 @@ export async function precompute(encoders: LatentEncoders, samples: readonly Dat
   const plan = { model: encoders.sha256, data: fingerprint(samples), shard: SHARD, ...shape };
   await agreeOnPlan(out, plan);
 
-  const skipped = new Set<number>();
+  const { skipped = defaultSkipped(samples), signal } = options;
+  const unreadable = new Set<number>();
   for (let start = 0; start < samples.length; start += SHARD) {
-    const failed = await encodeFilms(encoders, samples.slice(start, start + SHARD), join(out, latentsFile(start / SHARD)), options);
-    for (const i of failed) skipped.add(start + i);
-    const most = Math.floor((options.skipShare ?? 0.01) * samples.length);
-    if (skipped.size > most) throw new InputError(out, `${skipped.size} of ${samples.length} samples cannot be read, more than the ${most} allowed; attnscope data check lists what is wrong`);
+    const failed = await encodeFilms(encoders, samples.slice(start, start + SHARD), join(out, latentsFile(start / SHARD)), { skipped, signal });
+    for (const i of failed) unreadable.add(start + i);
     options.onProgress?.("films", Math.min(start + SHARD, samples.length), samples.length);
   }
   for (let start = 0; start < texts.length; start += SHARD) {
-    await encodeTexts(encoders, texts.slice(start, start + SHARD), join(out, textsFile(start / SHARD)), options.signal);
+    await encodeTexts(encoders, texts.slice(start, start + SHARD), join(out, textsFile(start / SHARD)), signal);
     options.onProgress?.("texts", Math.min(start + SHARD, texts.length), texts.length);
   }
 
-  const stored = samples.flatMap(({ id }, row): StoredSample[] => (skipped.has(row) ? [] : [{ id, row, texts: captions[row].map((text) => rows.get(text) as number) }]));
+  const stored = samples.flatMap(({ id }, row): StoredSample[] => (unreadable.has(row) ? [] : [{ id, row, texts: captions[row].map((text) => rows.get(text) as number) }]));
   const index: LatentIndex = { ...plan, texts, samples: stored };
   await writeFileAtomically(join(out, LATENT_INDEX), (sink) => sink.write(new TextEncoder().encode(JSON.stringify(index))));
   return index;
+}
+
+function defaultSkipped(samples: readonly DataSample[]): Skipped {
+  const skipped = skippedSamples("data", 0.01, () => undefined);
+  skipped.limit(samples.length);
+  return skipped;
 }
 
 /** Makes sure that the files in a folder are of this model and data, or that there are none yet. */
@@ -85,8 +89,12 @@ function fingerprint(samples: readonly DataSample[]): string {
 }
 
 /** Encodes the films of a file of latents; gives the places of those that cannot be read, whose rows stay zero. */
-async function encodeFilms({ gpu, vae }: LatentEncoders, samples: readonly DataSample[], path: string, { signal, onSkip }: PrecomputeOptions): Promise<number[]> {
-  if (await exists(path)) return failedIn(path);
+async function encodeFilms({ gpu, vae }: LatentEncoders, samples: readonly DataSample[], path: string, { skipped, signal }: { skipped: Skipped; signal?: AbortSignal }): Promise<number[]> {
+  if (await exists(path)) {
+    const failed = await failedIn(path);
+    for (const i of failed) skipped.leaveOut(samples[i].line, `its film could not be read when ${path} was made (remove that file to try again)`);
+    return failed;
+  }
   const { sampleSize, latentChannels } = vae.config;
   const shape = [samples.length, sampleSize / vae.factor, sampleSize / vae.factor, latentChannels];
   const itemSize = sizeOf(shape) / samples.length;
@@ -100,7 +108,7 @@ async function encodeFilms({ gpu, vae }: LatentEncoders, samples: readonly DataS
         return prepareImage(await readFilm(sample.imagePath), sampleSize);
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
-        onSkip?.(sample, error.message);
+        skipped.leaveOut(sample.line, error.message);
         failed.push(start + i);
         return new Float32Array(sampleSize ** 2 * 3);
       }

@@ -5,6 +5,7 @@ import type { DataSample } from "../data/layouts/layout.ts";
 import { type Box, planPreprocess, transformBoxes } from "../data/preprocess.ts";
 import { overlay } from "../data/render.ts";
 import { writePng } from "../data/write_node.ts";
+import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { groundingMetrics } from "../grounding/metrics.ts";
 import type { GroundSettings } from "../grounding/options.ts";
@@ -17,6 +18,7 @@ import { firstAlternative } from "../text/captions.ts";
 import { makeFolders, writeFileAtomically } from "../weights/atomic_file_node.ts";
 import type { ModelFolder } from "./model_folder_node.ts";
 import type { Recipe } from "./recipe.ts";
+import type { Skipped } from "./skipped.ts";
 import type { ParameterSet, TrainedPart } from "./trained_part.ts";
 import { type ValidatedFilm, validationRecord } from "./validation_record.ts";
 
@@ -36,6 +38,9 @@ export interface ValidationOptions {
   readonly textEncoder?: TextEncoderModel;
   readonly recipe: Recipe;
   readonly samples: readonly DataSample[];
+  /** How many of them, the first that can be read; the others are left out through `skipped`. */
+  readonly films: number;
+  readonly skipped: Skipped;
   /** The run's folder: overlays and metrics.json go to `validation/step-…`. */
   readonly out: string;
 }
@@ -57,11 +62,10 @@ interface ValidationFilm {
   boxes: readonly Box[];
 }
 
-/** Loads what grounding needs besides the U-Net. @throws InputError where a film or a part of the model cannot be read */
+/** Loads what grounding needs besides the U-Net. @throws InputError where no film or a part of the model can be read */
 export async function openValidation(gpu: Gpu, options: ValidationOptions): Promise<Validation> {
   const { model, out } = options;
-  const films: ValidationFilm[] = [];
-  for (const { id, imagePath, caption, boxes } of options.samples) films.push({ id, film: await readFilm(imagePath), phrase: firstAlternative(caption), boxes });
+  const films = await readFilms(options);
   const [vae, opened, schedule] = [await model.vae(), await model.textEncoder(), await model.schedule()];
   const textEncoder = options.textEncoder ?? opened.textEncoder;
   const loaded: Model[] = [];
@@ -86,6 +90,21 @@ export async function openValidation(gpu: Gpu, options: ValidationOptions): Prom
     },
     close: () => loaded.forEach(freeModel),
   };
+}
+
+async function readFilms({ samples, films: count, skipped }: ValidationOptions): Promise<ValidationFilm[]> {
+  const films: ValidationFilm[] = [];
+  for (const { id, imagePath, caption, boxes, line } of samples) {
+    if (films.length >= count) break;
+    try {
+      films.push({ id, film: await readFilm(imagePath), phrase: firstAlternative(caption), boxes });
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      skipped.leaveOut(line, error.message);
+    }
+  }
+  if (films.length === 0) throw new InputError("validation", "has no film that can be read; attnscope data check lists what is wrong");
+  return films;
 }
 
 /** A U-Net that reads the tensors of a set. */
