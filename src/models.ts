@@ -9,6 +9,13 @@ export { loadModel, type LoadOptions } from "./models/load.ts";
 export { loadLatentDiffusion, loadLatentEncoders, type LatentDiffusion, type LatentEncoders, type LdmOptions } from "./models/ldm.ts";
 export { Schedule } from "./diffusion/schedule.ts";
 
+export * from "./ops/batch_norm.ts";
+export * from "./ops/pool.ts";
+export { BioViLImageModel, bioViLImage, type BioViLImageConfig } from "./models/biovil.ts";
+export { DenseNet, denseNet121, type DenseNetConfig } from "./models/densenet.ts";
+export { InceptionV3 } from "./models/inception.ts";
+export { embedFilm, embedPhrases, loadBioViL, mapPhrases, type BioViL, type BioViLMap, type BioViLOptions, type EmbeddedFilm } from "./baselines/biovil.ts";
+
 export { GroundingPipeline } from "./grounding/pipeline.ts";
 export { explore, type Exploration, type ExploreOptions, type ExploredMap, type MapChoice, type PartialMap } from "./grounding/exploration.ts";
 export { capturePasses, requestsAtOnce, type CapturedPass, type CaptureOptions, type SweepRequest } from "./sweep/capture.ts";
