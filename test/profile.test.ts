@@ -118,6 +118,11 @@ describe("a summary", () => {
     assert.match(found[0].fact, /matmul_tiled takes 86 %.*arithmetic limits it/);
     assert.ok(found.some(({ fact }) => /waits for the next submission/.test(fact)));
   });
+
+  test("tells a few slow calls from a slow kernel", () => {
+    const [{ advice }] = findings(savedProfile([0.1, 0.1, 5, 0.1].map((ms, i) => row({ ms, startMs: 10 * i }))));
+    assert.match(advice, /4\.90 ms of its 5\.30 are a few slow calls/);
+  });
 });
 
 test("the memory curve keeps the peak and ends with what is left", () => {

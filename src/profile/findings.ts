@@ -34,7 +34,9 @@ function kernelFinding(kernel: KernelMeasures, profile: SavedProfile): Finding {
 
 const limits = { compute: "arithmetic limits it", memory: "memory limits it", dispatch: "dispatches limit it" } as const;
 
-function kernelAdvice({ kernel, variants, bound, calls, medianMs, workgroups, roofShare }: KernelMeasures, { device, roofs }: SavedProfile): string {
+function kernelAdvice({ kernel, variants, bound, calls, ms, medianMs, workgroups, roofShare }: KernelMeasures, { device, roofs }: SavedProfile): string {
+  const unusualMs = ms - variants.reduce((sum, variant) => sum + variant.calls * variant.medianMs, 0);
+  if (unusualMs > ms / 2) return `${formatMs(unusualMs)} ms of its ${formatMs(ms)} are a few slow calls (the median takes ${formatMs(medianMs)} ms): the machine was busy or the device woke up; profile again`;
   if (medianMs < 4 * roofs.emptyDispatchMs) {
     return `${calls} calls of ${formatMs(medianMs)} ms, of which an empty dispatch takes ${formatMs(roofs.emptyDispatchMs)}: fuse it with its neighbours or take larger batches`;
   }
