@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { benchCommand } from "./bench.ts";
 import { reportError } from "./command.ts";
 import { dataCommand } from "./data_command.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -19,7 +20,7 @@ export function createProgram(): Command {
     .description("Where in this image is what this phrase says?")
     .version(version)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
-  for (const command of [groundCommand(), evalCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
+  for (const command of [groundCommand(), evalCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
   return program;
