@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureAdapter } from "./adapter/ensure.mjs";
 import { withAdapter } from "./adapter/memory.mjs";
+import { ensureChromium } from "./browser/ensure.mjs";
 import { endWith, handOver, npmCommand, runStep, say, Stop } from "./process.mjs";
 import { fingerprint, packagesMatch, readJson, writeWhole } from "./stamps.mjs";
 import { trainPhantom } from "./train_phantom.mjs";
@@ -13,7 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const MINUTE = 60_000;
 const BAD_USAGE = 2;
 
-const BUILD_INPUTS = ["src", "kernels", "build.mjs", "scripts/wgsl.mjs", "package.json", "package-lock.json"];
+const BUILD_INPUTS = ["src", "kernels", "build.mjs", "scripts/wgsl.mjs", "scripts/wgsl_minify.mjs", "package.json", "package-lock.json"];
 const BUILD_GENERATED = ["src/generated"];
 
 /** What the program does where no command is given: grounds the shipped films with the shipped model. */
@@ -24,9 +25,13 @@ const programs = {
   start: (env, args) => handOver(process.execPath, [...START_COMMAND, ...args], { cwd: root, env }),
   test: async (env) => {
     await checkTypes();
+    await ensureChromium();
     return runTests("fast", env);
   },
-  "test:full": (env) => runTests("full", env),
+  "test:full": async (env) => {
+    await ensureChromium();
+    return runTests("full", env);
+  },
   "train:phantom": (env, args) => trainPhantom(root, env, args),
 };
 

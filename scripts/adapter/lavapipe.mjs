@@ -5,15 +5,13 @@
  */
 import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Interrupted, messageOf, runStep } from "../process.mjs";
 import { writeWhole } from "../stamps.mjs";
+import { installPackages, repairPackages } from "./apt.mjs";
 
 const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"];
 const SOURCES = "/etc/apt/sources.list";
 const SOURCES_FOLDER = "/etc/apt/sources.list.d";
 const OWN_SOURCES = "attnscope-backports";
-const APT_PATIENCE = ["-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=2"];
-const MINUTE = 60_000;
 
 /** Debian releases whose own Mesa Dawn refuses, and whose backports have one that it accepts. */
 const BACKPORTED = new Set(["bookworm"]);
@@ -104,42 +102,17 @@ function addBackports(codename, say) {
 }
 
 /**
- * Fetches apt's lists. A list that cannot be had is told and no more: whether it matters, the installation shows.
- * @param {(args: string[]) => Promise<string>} aptGet
- * @param {(line: string) => void} say
- */
-async function updateLists(aptGet, say) {
-  try {
-    await aptGet(["-o", "APT::Update::Error-Mode=any", "update"]);
-  } catch (error) {
-    if (error instanceof Interrupted) throw error;
-    say(messageOf(error));
-  }
-}
-
-/**
  * Installs lavapipe; needs root, and apt-get on a Debian or Ubuntu machine.
  * @param {string | undefined} codename
  * @param {(line: string) => void} say
  */
 export async function installLavapipe(codename, say) {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  /**
-   * @param {string[]} args
-   * @param {boolean} [indivisible]
-   */
-  const aptGet = (args, indivisible) =>
-    runStep("apt-get", ["-qq", ...APT_PATIENCE, ...args], { env, timeout: 10 * MINUTE, indivisible });
-  // An installation cut off earlier makes apt-get refuse all work until its packages are configured.
-  await runStep("dpkg", ["--configure", "-a"], { env, timeout: 5 * MINUTE, indivisible: true });
+  await repairPackages();
   const suite = suiteForMesa(codename);
   const added = suite && addBackports(/** @type {string} */ (codename), say);
-  const install = ["install", "--yes", "--no-install-recommends", ...(suite ? ["-t", suite] : []), ...PACKAGES];
   try {
     say(`installing Mesa's lavapipe with apt-get${suite ? ` from ${suite}` : ""}`);
-    await updateLists(aptGet, say);
-    await aptGet([...install, "--download-only"]);
-    await aptGet(install, true);
+    await installPackages(PACKAGES, { suite, say });
   } catch (error) {
     // A source that does not serve us must not spoil the machine's other updates.
     if (added) rmSync(added);

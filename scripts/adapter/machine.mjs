@@ -50,8 +50,11 @@ export function waysToAdapter(machine) {
   return ways;
 }
 
-/** @param {Machine} machine */
-function aptServes({ platform, apt, distributions }) {
+/**
+ * Whether apt-get serves a machine with Debian's or Ubuntu's packages.
+ * @param {Machine} machine
+ */
+export function aptServes({ platform, apt, distributions }) {
   return platform === "linux" && apt && (distributions.includes("debian") || distributions.includes("ubuntu"));
 }
 

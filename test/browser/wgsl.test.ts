@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { create } from "webgpu";
-import { minifyWgsl, shortNames } from "../scripts/wgsl_minify.mjs";
-import * as generated from "../src/generated/kernels.ts";
-import { type AnyKernel, assembleSource } from "../src/gpu/kernel.ts";
+import { minifyWgsl, shortNames } from "../../scripts/wgsl_minify.mjs";
+import * as generated from "../../src/generated/kernels.ts";
+import { type AnyKernel, assembleSource } from "../../src/gpu/kernel.ts";
 
 const kernels = Object.values(generated) as unknown as AnyKernel[];
 const sources = [...new Set(kernels.flatMap(({ parts }) => parts.map(({ source }) => source)))];

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 /** The browser bundle that `npm run build` makes. */
-export const browserDist = fileURLToPath(new URL("../dist/browser/", import.meta.url));
+export const browserDist = fileURLToPath(new URL("../../dist/browser/", import.meta.url));
 
 /** Options for a test that needs the bundle: skips with a message where it was not built. */
 export const needsBuild = { skip: existsSync(join(browserDist, "index.js")) ? false : "dist/browser is absent: npm run build" };

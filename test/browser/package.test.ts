@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { publint } from "publint";
 import { build as viteBuild } from "vite";
-import { browserDist, gzipBytes, loadedWith, needsBuild } from "./browser_files.ts";
+import { browserDist, gzipBytes, loadedWith, needsBuild } from "./files.ts";
 
-const repository = fileURLToPath(new URL("..", import.meta.url));
+const repository = fileURLToPath(new URL("../..", import.meta.url));
 /** What a page may have to fetch before it can do anything: runtime, kernels and operations. */
 const ENGINE_BYTES = 60_000;
 
