@@ -32,3 +32,6 @@ export { loadTokenizer, type Encoding, type Tokenizer } from "./text/tokenizer.t
 export { openCheckpoint } from "./weights/open_checkpoint.ts";
 export { directoryFolder } from "./weights/directory_source.ts";
 export { fileFolder, type ByteSource, type FolderSource } from "./weights/byte_source.ts";
+export { openUrlFolder } from "./weights/http_source.ts";
+export { openOpfsStore } from "./weights/opfs_store.ts";
+export { cachedFolder, type CacheOptions, type OpenPieceStore, type PieceStore } from "./weights/piece_cache.ts";

@@ -3,7 +3,7 @@ import type { Box } from "../data/preprocess.ts";
 import type { SentSource } from "../worker/methods.ts";
 import { BoxFields } from "./box_fields.tsx";
 import { Controls } from "./controls.tsx";
-import { type Engine, type Loading, modelFiles, openEngine, readModelFile, theWorker } from "./engine.ts";
+import { type Engine, modelFiles, openEngine, readModelFile, theWorker } from "./engine.ts";
 import { explain } from "./explain.ts";
 import { type SampleFilm, type ShownFilm, readFilm, readSample, sampleFilms } from "./film.ts";
 import { FilmPicker } from "./film_picker.tsx";
@@ -87,8 +87,12 @@ function useEngine() {
   const open = async (from: SentSource, note?: string) => {
     setState({ kind: "loading", note });
     try {
-      const engine = await openEngine(from, (loading: Loading) => setState({ kind: "loading", loading, note }));
-      setState({ kind: "ready", engine, note });
+      let told = note;
+      const engine = await openEngine(from, {
+        onLoading: (loading) => setState({ kind: "loading", loading, note: told }),
+        onNote: (text) => { told = `${text}.`; },
+      });
+      setState({ kind: "ready", engine, note: told });
       const text = typeof from === "string" ? await readModelFile(from, "samples/films.json") : undefined;
       if (text !== undefined) setSamples(sampleFilms(String(from), text));
     } catch (error) {

@@ -35,8 +35,15 @@ export function theWorker(): LibraryWorker {
   return worker;
 }
 
+/** How loading is watched. */
+interface LoadingWatch {
+  onLoading(loading: Loading): void;
+  /** Told what the visitor should know, such as that the model cannot be kept. */
+  onNote(note: string): void;
+}
+
 /** Opens the device and loads a model. Throws the library's errors. */
-export async function openEngine(source: SentSource, onLoading: (loading: Loading) => void, signal?: AbortSignal): Promise<Engine> {
+export async function openEngine(source: SentSource, { onLoading, onNote }: LoadingWatch): Promise<Engine> {
   const own = theWorker();
   const gpu = await own.openGpu();
   const start = performance.now();
@@ -44,7 +51,7 @@ export async function openEngine(source: SentSource, onLoading: (loading: Loadin
   let present = { part: "", bytes: 0 };
   try {
     const pipeline = await own.loadPipeline(gpu, source, {
-      signal,
+      onNote,
       onProgress(part, bytes, total) {
         if (part !== present.part) before += present.bytes;
         present = { part, bytes };

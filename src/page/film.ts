@@ -6,7 +6,7 @@ import type { LibraryWorker } from "../worker/client.ts";
 /** A film on the page. */
 export interface ShownFilm {
   film: Film;
-  /** The film as it is drawn: no larger than a screen needs. */
+  /** The film as it is drawn: as large as a screen needs. */
   shown: Film;
   /** What was found beside it: a phrase to start with, and a reference box in pixels of the film. */
   phrase?: string;
@@ -21,8 +21,8 @@ export interface SampleFilm {
   boxes: Box[];
 }
 
-/** Longest side that is drawn; never below the model's image. */
-const MAX_SHOWN = 1024;
+/** Longest side that is drawn, at least and at most: outlines of small films stay fine, large films quick. */
+const SHOWN = { least: 512, most: 1024 };
 /** Largest file that is read. */
 const MAX_FILE_BYTES = 512 * 2 ** 20;
 
@@ -30,7 +30,7 @@ const MAX_FILE_BYTES = 512 * 2 ** 20;
 export async function readFilm(worker: LibraryWorker, file: File): Promise<ShownFilm> {
   if (file.size > MAX_FILE_BYTES) throw new InputError(file.name, `has ${file.size} bytes; at most ${MAX_FILE_BYTES} are read`);
   const film = await worker.decodeFilm(new Uint8Array(await file.arrayBuffer()), file.name);
-  return { film, shown: scaledDown(film) };
+  return { film, shown: forScreen(film) };
 }
 
 /** Fetches a film that comes with the model. Throws InputError. */
@@ -38,7 +38,7 @@ export async function readSample(worker: LibraryWorker, { url, phrase, boxes }: 
   const response = await fetch(url).catch(() => undefined);
   if (!response?.ok) throw new InputError(url, "cannot be had; reload the page");
   const film = await worker.decodeFilm(new Uint8Array(await response.arrayBuffer()), url.slice(url.lastIndexOf("/") + 1));
-  return { film, shown: scaledDown(film), phrase, box: boxes[0] };
+  return { film, shown: forScreen(film), phrase, box: boxes[0] };
 }
 
 /** The films of a model folder's `samples/films.json`. */
@@ -47,24 +47,30 @@ export function sampleFilms(folder: string, text: string): SampleFilm[] {
   return records.map(({ image, label, phrase, boxes_xywh }) => ({ url: `${folder}/samples/${image}`, label, phrase, boxes: boxes_xywh }));
 }
 
-function scaledDown(film: Film): Film {
-  const factor = MAX_SHOWN / Math.max(film.width, film.height);
-  if (factor >= 1) return film;
+function forScreen(film: Film): Film {
+  const longest = Math.max(film.width, film.height);
+  const factor = Math.min(Math.max(longest, SHOWN.least), SHOWN.most) / longest;
+  if (factor === 1) return film;
   const [width, height] = [Math.max(1, Math.round(film.width * factor)), Math.max(1, Math.round(film.height * factor))];
-  const from = new OffscreenCanvas(film.width, film.height);
-  const context = from.getContext("2d") as OffscreenCanvasRenderingContext2D;
-  const whole = context.createImageData(film.width, film.height);
-  for (let i = 0; i < film.width * film.height; i++) {
-    for (let c = 0; c < 3; c++) whole.data[4 * i + c] = film.data[film.channels === 3 ? 3 * i + c : i];
-    whole.data[4 * i + 3] = 255;
-  }
-  context.putImageData(whole, 0, 0);
+  const from = canvasOf(film);
   const to = new OffscreenCanvas(width, height);
-  const small = to.getContext("2d", { willReadFrequently: true }) as OffscreenCanvasRenderingContext2D;
-  small.imageSmoothingQuality = "high";
-  small.drawImage(from, 0, 0, width, height);
-  const rgba = small.getImageData(0, 0, width, height).data;
+  const context = to.getContext("2d", { willReadFrequently: true }) as OffscreenCanvasRenderingContext2D;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(from, 0, 0, width, height);
+  const rgba = context.getImageData(0, 0, width, height).data;
   const data = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) data[3 * i + c] = rgba[4 * i + c];
   return { ...film, width, height, channels: 3, data };
+}
+
+function canvasOf({ width, height, channels, data }: Film): OffscreenCanvas {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d") as OffscreenCanvasRenderingContext2D;
+  const image = context.createImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = data[channels === 3 ? 3 * i + c : i];
+    image.data[4 * i + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
 }

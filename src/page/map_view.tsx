@@ -33,7 +33,9 @@ export function MapView({ film, imageSize, map, side, mask, alpha, label, box, o
     if (!context) return;
     const { shown } = film;
     const empty = new Float32Array(side * side);
-    const picture = overlay(shown, map ?? empty, side, planPreprocess(shown.width, shown.height, imageSize), { alpha: map ? alpha : 0, outline: map && mask });
+    // The model sees the film, not what is drawn of it: where it looks is planned with the film's own size.
+    const plan = { ...planPreprocess(width, height, imageSize), width: shown.width, height: shown.height };
+    const picture = overlay(shown, map ?? empty, side, plan, { alpha: map ? alpha : 0, outline: map && mask });
     context.putImageData(new ImageData(picture.data, picture.width, picture.height), 0, 0);
   }, [film, imageSize, map, side, mask, alpha]);
 

@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
+  /** Differs where the bytes do, such as a server's ETag; absent where nothing tells. */
+  readonly version?: string;
   /**
    * Reads exactly `length` bytes from `offset`, into the beginning of `into` where it is given, otherwise into new memory.
    * @returns a view of `length` bytes

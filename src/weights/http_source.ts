@@ -24,7 +24,8 @@ export async function openUrl(url: string, options: HttpOptions = {}): Promise<B
     if (endsAt(response, 0)) return memorySource(url, new Uint8Array(0));
     if (response.status === 200) return memorySource(url, await readWhole(url, response));
     if (response.status !== 206) throw new WeightsError(url, statusFact(response.status));
-    return rangeSource(url, contentRange(url, response.headers).total, options);
+    const version = response.headers.get("etag") ?? response.headers.get("last-modified") ?? undefined;
+    return rangeSource(url, { size: contentRange(url, response.headers).total, version }, options);
   } finally {
     await response.body?.cancel().catch(() => {});
   }
@@ -47,10 +48,11 @@ export function openUrlFolder(url: string, options: HttpOptions = {}): FolderSou
   };
 }
 
-function rangeSource(url: string, size: number, options: HttpOptions): ByteSource {
+function rangeSource(url: string, { size, version }: Pick<ByteSource, "size" | "version">, options: HttpOptions): ByteSource {
   const source = {
     name: url,
     size,
+    version,
     async read(offset: number, length: number, into?: Uint8Array) {
       const target = readTarget(source, offset, length, into);
       let done = 0;
@@ -115,8 +117,14 @@ async function readWhole(url: string, response: Response): Promise<Uint8Array> {
 
 async function request(url: string, options: HttpOptions, range: string): Promise<Response> {
   return fetch(url, { headers: { ...options.headers, range } }).catch((cause: unknown) => {
-    throw new WeightsError(url, `the server cannot be reached (${networkReason(cause)}); check the address`, { cause });
+    const foreign = isOfAnotherSite(url) ? ", and whether that server lets pages of other sites read its files (CORS)" : "";
+    throw new WeightsError(url, `the server cannot be reached (${networkReason(cause)}); check the address${foreign}`, { cause });
   });
+}
+
+/** Whether a browser asks a server that the page does not come from: it does not say that it was refused for that. */
+function isOfAnotherSite(url: string): boolean {
+  return globalThis.location !== undefined && new URL(url).origin !== globalThis.location.origin;
 }
 
 /** What `fetch` says about a failed connection; the useful part is in the cause. */

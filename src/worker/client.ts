@@ -10,8 +10,7 @@ import type { Exploration, ExploreOptions, ExploredMap, MapChoice } from "../gro
 import type { GroundOptions, GroundRequest, StreamedMap } from "../grounding/pipeline.ts";
 import type { GroundResult } from "../grounding/result.ts";
 import { streamMaps } from "../grounding/stream.ts";
-import type { PipelineOptions } from "../load_pipeline.ts";
-import type { CallEvent, Handle, ModelFacts, SentResult, SentSource, WorkerMethods } from "./methods.ts";
+import type { CallEvent, Handle, ModelFacts, SentResult, SentSource, WorkerMethods, WorkerPipelineOptions } from "./methods.ts";
 import { type Call, type Reply, receiveError } from "./protocol.ts";
 
 export * from "../errors.ts";
@@ -20,7 +19,7 @@ export * from "../errors.ts";
 export interface LibraryWorker {
   openGpu(options?: Omit<OpenOptions, "device">): Promise<WorkerGpu>;
   /** @param source a URL, which may be relative to the page; files of a model folder by path; or a folder that the user chose */
-  loadPipeline(gpu: WorkerGpu, source: SentSource, options?: Omit<PipelineOptions, "store">): Promise<WorkerPipeline>;
+  loadPipeline(gpu: WorkerGpu, source: SentSource, options?: WorkerPipelineOptions): Promise<WorkerPipeline>;
   decodeFilm(bytes: Uint8Array, name: string): Promise<Film>;
   /** Ends the worker at once; what runs fails with a DeviceError. */
   terminate(): void;

@@ -55,8 +55,9 @@ const host: Host = {
   async closeGpu(_, gpu) {
     gpus.take(gpu)?.close();
   },
-  async loadPipeline({ signal, tell }, gpu, source, options) {
-    const pipeline = await loadPipeline(gpus.get(gpu), await folderOf(source), { ...options, signal, onProgress: tell("onProgress") });
+  async loadPipeline({ signal, tell }, gpu, source, { keep = true, ...options }) {
+    const folder = await folderOf(source, keep, tell("onNote"));
+    const pipeline = await loadPipeline(gpus.get(gpu), folder, { ...options, signal, onProgress: tell("onProgress") });
     const { name, sha256, dtype, vae, unet } = pipeline.ldm;
     return { pipeline: pipelines.add(pipeline), model: { name, sha256, dtype, imageSize: vae.config.sampleSize, layers: unet.crossAttentions.map((layer) => layer.name) } };
   },
@@ -92,10 +93,11 @@ const host: Host = {
   },
 };
 
-async function folderOf(source: SentSource): Promise<string | FolderSource> {
-  if (typeof source === "string") return source;
-  if (source instanceof Map) return (await import("../models.ts")).fileFolder("folder", source);
-  return (await import("../models.ts")).directoryFolder(source as FileSystemDirectoryHandle);
+async function folderOf(source: SentSource, keep: boolean, onNote: (note: string) => void): Promise<FolderSource> {
+  const { cachedFolder, directoryFolder, fileFolder, openOpfsStore, openUrlFolder } = await import("../models.ts");
+  if (source instanceof Map) return fileFolder("folder", source);
+  if (typeof source !== "string") return directoryFolder(source as FileSystemDirectoryHandle);
+  return cachedFolder(openUrlFolder(source), { openStore: keep ? openOpfsStore : async () => undefined, onNote });
 }
 
 const running = new Map<number, AbortController>();

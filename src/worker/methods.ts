@@ -12,10 +12,18 @@ import type { PipelineOptions } from "../load_pipeline.ts";
 export type Handle = number;
 
 /** Options without what cannot be cloned: signals and callbacks have ways of their own. */
-export type Sent<O> = Omit<O, "signal" | "onProgress" | "onPartial" | "store" | "device">;
+export type Sent<O> = Omit<O, "signal" | CallEvent | "store" | "device">;
 
 /** Where a model comes from: a URL, files of its folder by path, or a folder that the user chose. */
 export type SentSource = string | ReadonlyMap<string, Blob> | FileSystemDirectoryHandle;
+
+/** Options of a worker's `loadPipeline`. */
+export interface WorkerPipelineOptions extends Omit<PipelineOptions, "store"> {
+  /** Keep the weights of a URL in the browser, for the next visit. Default: true. */
+  keep?: boolean;
+  /** What the visitor should know of the loading, such as that the weights could not be kept. */
+  onNote?: (note: string) => void;
+}
 
 /** What is known of a model that was loaded. */
 export interface ModelFacts {
@@ -36,7 +44,7 @@ export interface WorkerMethods {
   openGpu(options: Sent<OpenOptions>): { gpu: Handle; adapter: AdapterFacts; features: string[] };
   memory(gpu: Handle): MemoryReport;
   closeGpu(gpu: Handle): void;
-  loadPipeline(gpu: Handle, source: SentSource, options: Sent<PipelineOptions>): { pipeline: Handle; model: ModelFacts };
+  loadPipeline(gpu: Handle, source: SentSource, options: Sent<WorkerPipelineOptions>): { pipeline: Handle; model: ModelFacts };
   freePipeline(pipeline: Handle): void;
   groundMany(pipeline: Handle, requests: readonly GroundRequest[], options: Sent<GroundOptions>): SentResult[];
   explore(pipeline: Handle, film: Film, phrase: string, options: Sent<ExploreOptions>): Omit<Exploration, "map" | "free"> & { exploration: Handle };
@@ -48,4 +56,4 @@ export interface WorkerMethods {
 }
 
 /** Events of a call, by the name of the option that is called with them. */
-export type CallEvent = "onProgress" | "onPartial";
+export type CallEvent = "onProgress" | "onPartial" | "onNote";
