@@ -171,6 +171,19 @@ test("an interrupted run finishes its step, saves it and throws the signal's rea
   free();
 });
 
+test("a run that is interrupted while it validates saves its step too", async () => {
+  const { run, saved, free } = await toyRun(toyRecipe(30));
+  const controller = new AbortController();
+  const validate = async (steps: number) => {
+    if (steps < 2) return;
+    controller.abort();
+    controller.signal.throwIfAborted(); // as grounding does
+  };
+  await assert.rejects(train({ ...run, validate, validateEvery: 1, signal: controller.signal }), { name: "AbortError" });
+  assert.deepEqual(saved, [2]);
+  free();
+});
+
 /** What makes a run's numbers infinite, and what is said of it. */
 const infinities: [where: string, change: Change, message: RegExp][] = [
   ["the loss", (loss) => scale(loss(), Infinity),

@@ -54,8 +54,8 @@ export interface TrainingRun {
  */
 export async function train(run: TrainingRun): Promise<void> {
   const { recipe, signal, lossWatch = watchLoss(0) } = run;
+  signal?.throwIfAborted();
   for (let step = run.firstStep; step < recipe.maxSteps; step++) {
-    signal?.throwIfAborted();
     const started = performance.now();
     const result = await takeStep(run, step);
     const steps = step + 1;
@@ -65,9 +65,21 @@ export async function train(run: TrainingRun): Promise<void> {
     await run.onStep(record);
     const state = lossWatch.add(steps, record.loss);
     checkConverging(state, steps);
-    if (isLast || (!state.rising && (signal?.aborted || steps % run.saveEvery === 0))) await run.save(steps);
-    if (run.validate && !signal?.aborted && (isLast || steps % (run.validateEvery ?? run.saveEvery) === 0)) await run.validate(steps);
+    const isSaved = isLast || (!state.rising && steps % run.saveEvery === 0);
+    if (isSaved) await run.save(steps);
+    if (isLast || steps % (run.validateEvery ?? run.saveEvery) === 0) await validate(run, steps);
+    if (isLast || !signal?.aborted) continue;
+    if (!isSaved && !state.rising) await run.save(steps);
+    signal.throwIfAborted();
   }
+}
+
+/** Looks at the model, until interrupted: what was trained is yet to be saved then. */
+async function validate({ validate, signal }: TrainingRun, steps: number): Promise<void> {
+  if (!validate || signal?.aborted) return;
+  await validate(steps).catch((error: unknown) => {
+    if (!signal?.aborted) throw error;
+  });
 }
 
 async function takeStep({ recipe, optimisation, fillBatch }: TrainingRun, step: number): Promise<StepResult> {

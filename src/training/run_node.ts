@@ -38,7 +38,7 @@ export interface RunOptions {
   readonly keep: number;
   /** How many times its lowest a loss must stay above to end the run; 0: never. See `watchLoss`. */
   readonly divergence: number;
-  readonly validate?: (steps: number, parts: readonly TrainedPart[]) => Promise<unknown>;
+  readonly validate?: (steps: number, parts: readonly TrainedPart[], signal?: AbortSignal) => Promise<unknown>;
   readonly validateEvery?: number;
   readonly onStep: (record: StepRecord) => void;
   /** Prints a line for people. */
@@ -95,7 +95,7 @@ async function runLocked(gpu: Gpu, options: RunOptions): Promise<RunResult> {
     await train({
       recipe, optimisation: running, loss: task.loss, fillBatch: task.fillBatch, firstStep, lossWatch,
       saveEvery: options.saveEvery, validateEvery: options.validateEvery, signal: options.signal,
-      validate: options.validate && ((steps) => options.validate?.(steps, parts) as Promise<unknown>),
+      validate: options.validate && ((steps) => options.validate?.(steps, parts, options.signal) as Promise<unknown>),
       async save(steps) {
         result.checkpoint = await saveCheckpoint(out, steps, configuration, checkpointFiles(parts, running.state), keep);
       },

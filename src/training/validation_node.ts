@@ -25,7 +25,7 @@ import { type ValidatedFilm, validationRecord } from "./validation_record.ts";
 /** Looks at a U-Net in training: attention maps over films, and how well they match the boxes. */
 export interface Validation {
   /** Grounds every film's phrase; writes overlays and mean metrics. */
-  validate(steps: number, parts: readonly TrainedPart[]): Promise<void>;
+  validate(steps: number, parts: readonly TrainedPart[], signal?: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -78,12 +78,12 @@ export async function openValidation(gpu: Gpu, options: ValidationOptions): Prom
   const shared = { gpu, name: model.name, vae, textEncoder, tokenizer: opened.tokenizer, schedule, free: () => undefined };
 
   return {
-    async validate(steps, parts) {
+    async validate(steps, parts, signal) {
       const weights = parts.find(({ folder }) => folder === "unet");
       const unet = weights ? await averagedUNet(model, weights.ema ?? weights.weights) : options.unet;
       const pipeline = new GroundingPipeline({ ...shared, unet, dtype: weights ? "f32" : options.recipe.dtype, sha256: `step ${steps}` });
       try {
-        await look(pipeline, films, steps, out);
+        await look(pipeline, films, steps, out, signal);
       } finally {
         if (weights) freeModel(unet);
       }
@@ -114,11 +114,11 @@ async function averagedUNet(model: ModelFolder, set: ParameterSet): Promise<UNet
   return unet;
 }
 
-async function look(pipeline: GroundingPipeline, films: readonly ValidationFilm[], steps: number, out: string): Promise<void> {
+async function look(pipeline: GroundingPipeline, films: readonly ValidationFilm[], steps: number, out: string, signal?: AbortSignal): Promise<void> {
   const folder = join(out, VALIDATION_FOLDER, `step-${String(steps).padStart(6, "0")}`);
   await makeFolders(folder);
   const looked: ValidatedFilm[] = [];
-  const results = await pipeline.groundMany(films.map(({ film, phrase }) => ({ film, phrase })), settings);
+  const results = await pipeline.groundMany(films.map(({ film, phrase }) => ({ film, phrase })), { ...settings, signal });
   for (const [i, { map, mask, side, imageSize }] of results.entries()) {
     const { id, film, phrase, boxes } = films[i];
     const plan = planPreprocess(film.width, film.height, imageSize);
