@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ByteSource, type FolderSource, memorySource } from "../src/weights/byte_source.ts";
-import { type CacheOptions, PIECE_BYTES, type PieceStore, cachedFolder } from "../src/weights/piece_cache.ts";
+import { type OpenPieceStore, PIECE_BYTES, type PieceStore, cachedFolder } from "../src/weights/piece_cache.ts";
 
 const bytes = Uint8Array.from({ length: 2 * PIECE_BYTES + 1000 }, (_, i) => (i * 7 + (i >> 12)) & 255);
 
@@ -23,7 +23,7 @@ function countedFolder(version: string | undefined, fail = () => {}) {
 /** A store in memory, which outlives what is read through it. */
 function memoryStore() {
   const kept = new Map<string, Map<number, Uint8Array>>();
-  const openStore: CacheOptions["openStore"] = async ({ name, version }) => {
+  const openStore: OpenPieceStore = async ({ name, version }) => {
     const pieces = kept.get(`${name} ${version}`) ?? new Map<number, Uint8Array>();
     kept.set(`${name} ${version}`, pieces);
     const store: PieceStore = {
@@ -86,10 +86,18 @@ test("another version is fetched anew, and a file without one is never kept", as
 test("where there is no room, reading goes on and says once that nothing is kept", async () => {
   const notes: string[] = [];
   const { openStore } = memoryStore();
-  const full: CacheOptions["openStore"] = async (file) => ({ ...((await openStore(file)) as PieceStore), write: async () => { throw new Error("the disk is full"); } });
+  const full: OpenPieceStore = async (file) => ({ ...(await openStore(file)), write: async () => { throw new Error("the disk is full"); } });
   const source = await cachedFolder(countedFolder("1").folder, { openStore: full, onNote: (note) => notes.push(note) }).open("model.safetensors");
   assert.deepEqual(await source.read(0, bytes.length), bytes);
   assert.deepEqual(notes, ["folder/model.safetensors is not kept, and will be fetched again the next time: the disk is full"]);
+});
+
+test("where nothing can be kept, reading goes on and says why", async () => {
+  const notes: string[] = [];
+  const openStore: OpenPieceStore = async () => { throw new Error("another tab of this site is using it"); };
+  const source = await cachedFolder(countedFolder("1").folder, { openStore, onNote: (note) => notes.push(note) }).open("model.safetensors");
+  assert.deepEqual(await source.read(7, 9), bytes.subarray(7, 16));
+  assert.match(notes.join(), /is not kept.*another tab/);
 });
 
 test("small files are not cut into pieces", async () => {

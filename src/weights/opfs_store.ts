@@ -7,20 +7,31 @@ const DIGEST_BYTES = 32;
 /**
  * Keeps pieces in the origin's private file system: one file with the pieces in place, one with their SHA-256 sums, each
  * written when its piece is. A piece whose sum does not fit is as good as absent. Works in dedicated workers only; a file
- * that another tab is reading is not kept a second time.
+ * that another tab is using cannot be opened.
  */
 export const openOpfsStore: OpenPieceStore = async ({ name, size, version }) => {
-  try {
+  return sayingWhy(size, async () => {
     const root = await navigator.storage.getDirectory();
     const versions = await (await root.getDirectoryHandle(FOLDER, { create: true })).getDirectoryHandle(await hexDigest(name), { create: true });
     const present = await hexDigest(`${size} ${version}`);
     for await (const other of versions.keys()) if (other !== present) await versions.removeEntry(other, { recursive: true });
     const [data, sums] = await openBoth(await versions.getDirectoryHandle(present, { create: true }));
     return opfsStore(data, sums, size);
-  } catch {
-    return undefined; // no such file system here, or another tab has it
-  }
+  });
 };
+
+/** Does work on the file system, whose own errors say little. @throws Error in a sentence */
+async function sayingWhy<R>(size: number, work: () => Promise<R>): Promise<R> {
+  try {
+    return await work();
+  } catch (cause) {
+    const { name, message } = cause as Error;
+    if (name === "QuotaExceededError") {
+      throw new Error(`this browser gives the site too little room (the file has ${Math.ceil(size / 1e6)} MB); free some disk space, or remove other data of this site`, { cause });
+    }
+    throw new Error(name === "NoModificationAllowedError" ? "another tab of this site is using it" : message, { cause });
+  }
+}
 
 /** What workers have of the File System API; TypeScript's types of pages lack it. */
 interface SyncAccessHandle {
@@ -53,11 +64,11 @@ function opfsStore(data: SyncAccessHandle, sums: SyncAccessHandle, size: number)
       const digest = await sha256(into);
       return kept.every((byte, i) => byte === digest[i]);
     },
-    async write(index, piece) {
+    write: (index, piece) => sayingWhy(size, async () => {
       const digest = await sha256(piece);
-      writeWhole(data, piece, index * PIECE_BYTES, size);
-      writeWhole(sums, digest, index * DIGEST_BYTES, size);
-    },
+      writeWhole(data, piece, index * PIECE_BYTES);
+      writeWhole(sums, digest, index * DIGEST_BYTES);
+    }),
     close() {
       data.close();
       sums.close();
@@ -65,17 +76,9 @@ function opfsStore(data: SyncAccessHandle, sums: SyncAccessHandle, size: number)
   };
 }
 
-/** @throws Error in a sentence where the browser gives no more room */
-function writeWhole(file: SyncAccessHandle, bytes: Uint8Array, at: number, size: number): void {
-  const full = `this browser gives the site too little room (the file has ${Math.ceil(size / 1e6)} MB); free some disk space, or remove other data of this site`;
-  let written: number;
-  try {
-    written = file.write(bytes, { at });
-  } catch (cause) {
-    if ((cause as DOMException).name === "QuotaExceededError") throw new Error(full, { cause });
-    throw cause;
-  }
-  if (written < bytes.length) throw new Error(full);
+function writeWhole(file: SyncAccessHandle, bytes: Uint8Array, at: number): void {
+  // Chromium gives its own error code, as an unsigned number, where there is no room.
+  if (file.write(bytes, { at }) !== bytes.length) throw new DOMException("only a part was written", "QuotaExceededError");
   file.flush();
 }
 

@@ -12,12 +12,13 @@ export interface PieceStore {
 /** A file whose pieces are to be kept. */
 export type KeptFile = Required<Pick<ByteSource, "name" | "size" | "version">>;
 
-/** Opens the store of a file, and forgets other versions of it; undefined where nothing can be kept. */
-export type OpenPieceStore = (file: KeptFile) => Promise<PieceStore | undefined>;
+/** Opens the store of a file, and forgets other versions of it. @throws where nothing can be kept */
+export type OpenPieceStore = (file: KeptFile) => Promise<PieceStore>;
 
 /** Options of `cachedFolder`. */
 export interface CacheOptions {
-  openStore: OpenPieceStore;
+  /** Absent: nothing is kept. */
+  openStore?: OpenPieceStore;
   /** Told once a file where it is not kept, and why. */
   onNote?: (note: string) => void;
 }
@@ -32,7 +33,7 @@ const IN_MEMORY = 3;
  * comes from the store, and one whose loading was cut off goes on where it was. Files without a version are not kept, since
  * nothing would tell that they changed.
  */
-export function cachedFolder(folder: FolderSource, options: CacheOptions): FolderSource {
+export function cachedFolder(folder: FolderSource, options: CacheOptions = {}): FolderSource {
   return {
     ...folder,
     async open(path) {
@@ -46,20 +47,22 @@ const isLarge = (path: string) => /\.(safetensors|bin|ckpt|pt|pth)$/.test(path);
 
 async function pieceSource(source: ByteSource, { openStore, onNote }: CacheOptions): Promise<ByteSource> {
   const { name, size, version } = source;
-  let store = version === undefined ? undefined : await openStore({ name, size, version });
+  let store: PieceStore | undefined;
+  const goWithout = (error: unknown) => {
+    onNote?.(`${name} is not kept, and will be fetched again the next time: ${(error as Error).message}`);
+    store?.close();
+    store = undefined;
+  };
+  if (openStore && version !== undefined) {
+    await openStore({ name, size, version }).then((opened) => { store = opened; }, goWithout);
+  }
   const pieces = new Map<number, Promise<Uint8Array>>();
 
   const load = async (index: number): Promise<Uint8Array> => {
     const piece = new Uint8Array(Math.min(PIECE_BYTES, size - index * PIECE_BYTES));
     if (await store?.read(index, piece)) return piece;
     await source.read(index * PIECE_BYTES, piece.length, piece);
-    try {
-      await store?.write(index, piece);
-    } catch (error) {
-      onNote?.(`${name} is not kept, and will be fetched again the next time: ${(error as Error).message}`);
-      store?.close();
-      store = undefined;
-    }
+    await store?.write(index, piece).catch(goWithout);
     return piece;
   };
   const pieceAt = (index: number): Promise<Uint8Array> => {

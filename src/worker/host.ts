@@ -97,7 +97,7 @@ async function folderOf(source: SentSource, keep: boolean, onNote: (note: string
   const { cachedFolder, directoryFolder, fileFolder, openOpfsStore, openUrlFolder } = await import("../models.ts");
   if (source instanceof Map) return fileFolder("folder", source);
   if (typeof source !== "string") return directoryFolder(source as FileSystemDirectoryHandle);
-  return cachedFolder(openUrlFolder(source), { openStore: keep ? openOpfsStore : async () => undefined, onNote });
+  return cachedFolder(openUrlFolder(source), { openStore: keep ? openOpfsStore : undefined, onNote });
 }
 
 const running = new Map<number, AbortController>();
