@@ -44,7 +44,11 @@ async function run(options: QualityOptions): Promise<void> {
 
 function table({ real, fake, distances, msSsim }: { real: { images: number }; fake: { images: number }; distances: Record<string, number>; msSsim?: { real?: Diversity; fake?: Diversity } }): string[] {
   const row = (name: string, value: string) => `${name.padEnd(14)}${value}`;
-  const diversity = (value: Diversity | undefined) => (value ? `${value.mean.toFixed(3)} ± ${value.deviation.toFixed(3)} (${value.pairs} pairs)` : "no two images in one folder");
+  const diversity = (value: Diversity | undefined) => {
+    if (!value) return "no two images in one folder";
+    const { mean, deviation, pairs } = value;
+    return pairs === 1 ? `${mean.toFixed(3)} (1 pair)` : `${mean.toFixed(3)} ± ${deviation.toFixed(3)} (${pairs} pairs)`;
+  };
   return [
     row("images", `${real.images} real, ${fake.images} generated`),
     ...Object.entries(distances).map(([name, value]) => row(name, value.toFixed(2))),

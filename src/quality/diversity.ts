@@ -7,7 +7,7 @@ import { multiScaleSsim } from "./ms_ssim.ts";
 export interface Diversity {
   /** Pairs that were compared. */
   pairs: number;
-  /** Mean and standard deviation (unbiased) of their MS-SSIM. */
+  /** Mean and standard deviation (unbiased, NaN for one pair) of their MS-SSIM. */
   mean: number;
   deviation: number;
 }

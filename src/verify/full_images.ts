@@ -10,6 +10,7 @@ import { byFormula } from "./formula.ts";
 import { fullGolden } from "./full.ts";
 import type { GoldenFile, HostTensor } from "./golden_file.ts";
 import { relativePart } from "./parts.ts";
+import { planesOf } from "./quality.ts";
 
 // The networks that images are compared and embedded with, at full size, with weights by formula.
 
@@ -62,10 +63,4 @@ function repeatChannels(x: Tensor): Tensor {
   const [batch, , height, width] = x.shape;
   const flat = x.reshape(batch, height * width);
   return concatLast(concatLast(flat, flat), flat).reshape(batch, 3, height, width);
-}
-
-/** The channels of an image [1, C, H, W]. */
-function planesOf({ shape: [, channels, height, width], data }: HostTensor): Plane[] {
-  const size = height * width;
-  return Array.from({ length: channels }, (_, c) => ({ width, height, data: Float64Array.from(data.subarray(c * size, (c + 1) * size)) }));
 }

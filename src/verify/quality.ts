@@ -39,8 +39,8 @@ function msSsims(golden: GoldenFile): number[] {
   return x.map((plane, i) => multiScaleSsim([plane], [y[i]]));
 }
 
-/** The images of [B, 1, H, W]. */
-function planesOf({ shape: [batch, , height, width], data }: HostTensor): Plane[] {
+/** The channels of images [B, C, H, W], behind one another. */
+export function planesOf({ shape: [batch, channels, height, width], data }: HostTensor): Plane[] {
   const size = height * width;
-  return Array.from({ length: batch }, (_, b) => ({ width, height, data: Float64Array.from(data.subarray(b * size, (b + 1) * size)) }));
+  return Array.from({ length: batch * channels }, (_, i) => ({ width, height, data: Float64Array.from(data.subarray(i * size, (i + 1) * size)) }));
 }
