@@ -4,6 +4,7 @@ import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createRandom } from "../src/data/phantom/random.ts";
 import { InputError } from "../src/errors.ts";
 import { checkSameConfiguration } from "../src/training/checkpoint.ts";
 import { findLatestCheckpoint, readConfiguration, saveCheckpoint } from "../src/training/checkpoint_node.ts";
@@ -13,7 +14,7 @@ import { temporaryFolder } from "./cli_process.ts";
 const script = fileURLToPath(new URL("training_run.ts", import.meta.url));
 
 /** Runs the toy's training in a process of its own; `onLine` may end it. Resolves with what it printed. */
-async function trainToy(folder: string, steps: number, onLine: (line: string, child: ChildProcess) => void = () => undefined): Promise<{ output: string; code: number | null }> {
+async function trainToy(folder: string, steps: number, onLine: (line: string, child: ChildProcess) => void = () => undefined): Promise<{ output: string; signal: NodeJS.Signals | null }> {
   const child = spawn(process.execPath, ["--import", "tsx", script, folder, String(steps)], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   child.stdout.on("data", (data) => {
@@ -21,8 +22,8 @@ async function trainToy(folder: string, steps: number, onLine: (line: string, ch
     onLine(String(data), child);
   });
   child.stderr.on("data", (data) => { output += data; });
-  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-  return { output, code };
+  const signal = await new Promise<NodeJS.Signals | null>((resolve) => child.on("close", (_, signal) => resolve(signal)));
+  return { output, signal };
 }
 
 const files = ["toy/model.safetensors", "toy_ema/model.safetensors", "optimizer.safetensors"];
@@ -35,16 +36,20 @@ test("a run that is killed again and again ends with the bits of one that was no
   const [whole, killed] = [temporaryFolder(), temporaryFolder()];
   const undisturbed = await trainToy(whole, steps);
   assert.match(undisturbed.output, /done/);
-  let done = false;
-  for (let attempt = 0; !done; attempt++) {
-    const delay = Math.random() * 500;
-    const { output } = await trainToy(killed, steps, (line, child) => {
-      if (attempt < kills && line.includes("step")) setTimeout(() => child.kill("SIGKILL"), delay);
+  const random = createRandom(1);
+  let killedRuns = 0;
+  for (let attempt = 0; ; attempt++) {
+    // Some steps further each time, and at any moment of one: in the midst of a checkpoint too.
+    const [lastStep, delay] = [((attempt + 1) * steps) / (kills + 2), random.uniform(0, 20)];
+    const { output, signal } = await trainToy(killed, steps, (line, child) => {
+      if (attempt < kills && Number(/step (\d+)/.exec(line)?.[1]) >= lastStep) setTimeout(() => child.kill("SIGKILL"), delay);
     });
-    done = output.includes("done");
-    assert.ok(attempt <= kills || done, output);
     assert.doesNotMatch(output, /damaged|Error/, output);
+    if (signal === "SIGKILL") killedRuns++;
+    else assert.match(output, /done/);
+    if (signal !== "SIGKILL") break;
   }
+  assert.equal(killedRuns, kills, "runs that were killed before their end");
   const last = `checkpoint-${String(steps).padStart(6, "0")}`;
   for (const file of files) assert.ok(readFileSync(join(whole, last, file)).equals(readFileSync(join(killed, last, file))), file);
   assert.deepEqual(await stepsOf(killed), await stepsOf(whole));
@@ -91,6 +96,25 @@ test("damaged checkpoints are told of and passed over, whatever is damaged", asy
     await save(run, 2); // takes the damaged one's place
     assert.equal((await findLatestCheckpoint(run, configuration, assert.fail))?.step, 2, name);
   }
+});
+
+test("a checkpoint that was just saved outlives damaged ones of later steps, which go", async () => {
+  for (const [keep, left] of [[1, [250]], [2, [200, 250]], [5, [100, 200, 250]]] as const) {
+    const run = temporaryFolder();
+    for (const step of [100, 200, 300, 1000]) await save(run, step, 4);
+    for (const step of ["000300", "001000"]) truncateSync(join(run, `checkpoint-${step}`, "toy/model.safetensors"), 40);
+    assert.equal((await findLatestCheckpoint(run, configuration, () => undefined))?.step, 200);
+    await save(run, 250, keep);
+    assert.deepEqual(readdirSync(run).sort(), left.map((step) => `checkpoint-000${step}`), `keep ${keep}`);
+    assert.equal((await findLatestCheckpoint(run, configuration, assert.fail))?.step, 250);
+  }
+});
+
+test("a run whose checkpoints are all damaged is not begun anew", async () => {
+  const run = temporaryFolder();
+  for (const step of [1, 2]) truncateSync(join(await save(run, step), "training.json"), 10);
+  await assert.rejects(findLatestCheckpoint(run, configuration, () => undefined), (error) => error instanceof InputError && /has checkpoints, but none that is whole/.test(error.message));
+  assert.deepEqual(readdirSync(run).sort(), ["checkpoint-000001", "checkpoint-000002"]);
 });
 
 test("what a killed process had begun is removed", async () => {

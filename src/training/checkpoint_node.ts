@@ -30,7 +30,8 @@ const UNFINISHED = /\.\d+\.tmp$/;
 
 /**
  * Writes a checkpoint into a run's folder: under a temporary name, every file synced, then renamed, so that a
- * checkpoint of that name is whole whenever the process ends. Then removes all but the last `keep`.
+ * checkpoint of that name is whole whenever the process ends. Then removes those of later steps, which the run passed
+ * over as damaged and will take again, and all but the last `keep` of the others.
  * @returns its folder
  * @throws InputError where it cannot be written; earlier checkpoints are untouched then
  */
@@ -47,17 +48,21 @@ export async function saveCheckpoint(run: string, step: number, configuration: C
     await rm(unfinished, { recursive: true, force: true });
     throw error;
   }
-  for (const { folder: old } of (await listCheckpoints(run)).slice(keep)) await removeCheckpoint(old);
+  const checkpoints = await listCheckpoints(run);
+  const saved = checkpoints.findIndex((checkpoint) => checkpoint.step === step);
+  for (const { folder: other } of [...checkpoints.slice(0, saved), ...checkpoints.slice(saved + keep)]) await removeCheckpoint(other);
   return folder;
 }
 
 /**
- * The newest whole checkpoint of a run, or undefined where there is none. Damaged ones are told of and passed over.
- * @throws InputError naming the first difference where it belongs to another configuration
+ * The newest whole checkpoint of a run, or undefined where it has left none. Damaged ones are told of and passed over.
+ * @throws InputError where all are damaged: beginning anew would lose the run's record; naming the first difference
+ * where the checkpoint belongs to another configuration
  */
 export async function findLatestCheckpoint(run: string, configuration: Configuration, tell: (line: string) => void): Promise<FoundCheckpoint | undefined> {
   await removeUnfinished(run);
-  for (const { folder, step } of await listCheckpoints(run)) {
+  const checkpoints = await listCheckpoints(run);
+  for (const { folder, step } of checkpoints) {
     const { manifest, fact } = await inspect(folder, step);
     if (fact !== undefined) {
       tell(`${folder} is damaged (${fact}); looking for the one before it`);
@@ -66,6 +71,7 @@ export async function findLatestCheckpoint(run: string, configuration: Configura
     checkSameConfiguration(folder, manifest.configuration, configuration);
     return { folder, step, configuration: manifest.configuration };
   }
+  if (checkpoints.length > 0) throw new InputError(run, "has checkpoints, but none that is whole; put a copy of one there, or choose another --out");
   return undefined;
 }
 
