@@ -1,8 +1,8 @@
 import { averagePool, maxPool, pixelMean } from "../ops/pool.ts";
 import { concatLast } from "../ops/pointwise.ts";
-import { conv2d } from "../ops/conv.ts";
 import type { Tensor } from "../tensor.ts";
 import { BatchNorm2d, ConvBatchNorm, batchNormCounters } from "./batch_norm.ts";
+import { Conv2d } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
 /** Sizes of a DenseNet. */
@@ -26,30 +26,16 @@ const eps = 1e-5;
 /** Channels between the two convolutions of a layer, in units of its growth. */
 const BOTTLENECK = 4;
 
-/** A convolution without bias or norm. */
-class PlainConv {
-  readonly #weight: Parameter;
-
-  constructor(p: ParameterScope, inChannels: number, outChannels: number, kernel: number) {
-    this.#weight = p.declare("weight", [outChannels, inChannels, kernel, kernel], "conv");
-  }
-
-  forward(x: Tensor): Tensor {
-    const side = (this.#weight.shape[2] - 1) / 2;
-    return conv2d(x, { weight: this.#weight.tensor, padding: [side, side, side, side] });
-  }
-}
-
 /** Norm, 1x1 convolution, norm, 3x3 convolution; its output is put behind its input. */
 class DenseLayer {
   readonly #norm1: BatchNorm2d;
   readonly #conv1: ConvBatchNorm;
-  readonly #conv2: PlainConv;
+  readonly #conv2: Conv2d;
 
   constructor(p: ParameterScope, inChannels: number, growth: number) {
     this.#norm1 = new BatchNorm2d(p.at("norm1"), inChannels, eps);
     this.#conv1 = new ConvBatchNorm(p.at("conv1"), p.at("norm2"), inChannels, BOTTLENECK * growth, { kernel: 1, eps });
-    this.#conv2 = new PlainConv(p.at("conv2"), BOTTLENECK * growth, growth, 3);
+    this.#conv2 = new Conv2d(p.at("conv2"), BOTTLENECK * growth, growth, { kernel: 3, bias: false });
   }
 
   forward(x: Tensor): Tensor {
@@ -63,11 +49,11 @@ class DenseLayer {
 /** Halves channels and sides between two blocks. */
 class Transition {
   readonly #norm: BatchNorm2d;
-  readonly #conv: PlainConv;
+  readonly #conv: Conv2d;
 
   constructor(p: ParameterScope, inChannels: number) {
     this.#norm = new BatchNorm2d(p.at("norm"), inChannels, eps);
-    this.#conv = new PlainConv(p.at("conv"), inChannels, inChannels / 2, 1);
+    this.#conv = new Conv2d(p.at("conv"), inChannels, inChannels / 2, { kernel: 1, bias: false });
   }
 
   forward(x: Tensor): Tensor {

@@ -44,17 +44,18 @@ export class GEGLU {
   }
 }
 
-/** Kernel size, stride and padding [top, left, bottom, right] of a convolution. */
+/** Kernel size, stride and padding [top, left, bottom, right] of a convolution, and whether it has a bias (default true). */
 export interface ConvGeometry {
   kernel: number;
   stride?: 1 | 2;
   padding?: readonly [number, number, number, number];
+  bias?: boolean;
 }
 
 /** torch.nn.Conv2d on channels-last images: x [B, H, W, in] -> [B, H', W', out]. */
 export class Conv2d {
   readonly weight: Parameter;
-  readonly bias: Parameter;
+  readonly bias: Parameter | undefined;
   readonly #stride: 1 | 2;
   readonly #padding: readonly [number, number, number, number];
 
@@ -62,13 +63,13 @@ export class Conv2d {
     const { kernel, stride = 1 } = geometry;
     const same = (kernel - 1) / 2;
     this.weight = p.declare("weight", [outChannels, inChannels, kernel, kernel], "conv");
-    this.bias = p.declare("bias", [outChannels], "plain");
+    this.bias = geometry.bias === false ? undefined : p.declare("bias", [outChannels], "plain");
     this.#stride = stride;
     this.#padding = geometry.padding ?? [same, same, same, same];
   }
 
   forward(x: Tensor, options: ConvArguments = {}): Tensor {
-    return conv2d(x, { ...options, weight: this.weight.tensor, bias: this.bias.tensor, stride: this.#stride, padding: this.#padding });
+    return conv2d(x, { ...options, weight: this.weight.tensor, bias: this.bias?.tensor, stride: this.#stride, padding: this.#padding });
   }
 }
 
