@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm start`, `npm test`, `npm run test:full`, `npm run train:phantom`: sets up what is missing, then starts the program,
- * the tests or the training of the shipped model.
+ * `npm start`, `npm test`, `npm run test:full`, `npm run train:phantom`, `npm run paper`: sets up what is missing, then starts
+ * the program, the tests, the training of the shipped model or the paper's tables and figures.
  * Needs Node and npm only. Written so that an old Node too can read it and say that it is too old.
  */
 const needed = 20;

@@ -1,5 +1,5 @@
 // @ts-check
-/** The steps behind `npm start`, `npm test` and `npm run train:phantom`. Each is skipped where its outcome is there. */
+/** The steps behind `npm start`, `npm test`, `npm run train:phantom` and `npm run paper`. Each is skipped where its outcome is there. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,6 +33,7 @@ const programs = {
     return runTests("full", env);
   },
   "train:phantom": (env, args) => trainPhantom(root, env, args),
+  paper: (env, args) => handOver(process.execPath, ["bin/attnscope.mjs", "paper", ...args], { cwd: root, env }),
 };
 
 /**

@@ -156,7 +156,8 @@ export async function mergeRuns<Row extends RunRow = EvalRow, C extends RunConfi
   return { run, rows };
 }
 
-async function readWholeRun<Row, C>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
+/** What a folder holds of a run, finished or not. @throws InputError where there is none, or a file of it is damaged */
+export async function readWholeRun<Row = EvalRow, C = EvalConfiguration>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
   const run = await readRun<C>(path);
   if (!run) throw new InputError(path, `holds no run (${RUN} is missing); name folders that the same command has made`);
   return { path, run, rows: (await readRows<Row>(path))?.rows ?? [] };
