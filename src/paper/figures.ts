@@ -1,9 +1,8 @@
 import type { MetricName } from "../eval/row.ts";
 import { type GroupSummary, summarise } from "../eval/summary.ts";
-import type { Mode } from "../grounding/options.ts";
+import { type Mode, defaultSettings } from "../grounding/options.ts";
 import type { Html } from "../report/html.ts";
 import { type Series, barChart, lineChart } from "../report/plot.ts";
-import { defaultSettings } from "../grounding/options.ts";
 import type { SweptSettings } from "../sweep/grid.ts";
 import { shownMetrics, signed } from "./claims.ts";
 import { type SweptRun, rowsWhere, valuesOf } from "./measured.ts";

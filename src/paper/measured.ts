@@ -3,7 +3,7 @@ import type { EvalRow } from "../eval/row.ts";
 import type { RowKind } from "../eval/plan.ts";
 import type { SummarisedRow } from "../eval/summary.ts";
 import type { SweptSettings } from "../sweep/grid.ts";
-import { type SweptOption, baseOf, sweptOptions } from "../sweep/settings.ts";
+import { type SweptOption, baseOf } from "../sweep/settings.ts";
 import { type SweepRow, rowsUnder } from "../sweep/sweep_row.ts";
 
 /** A measured map that can be paired with another of the same sample. */
@@ -38,9 +38,4 @@ export function valuesOf<O extends SweptOption>({ settings }: SweptRun, option: 
 /** The rows of one kind of an evaluation, to be paired with those of another kind. */
 export function rowsOfKind(rows: readonly EvalRow[], kind: RowKind): MeasuredRow[] {
   return rows.filter((row) => row.kind === kind).map((row) => ({ ...row, kind: "phrase" }));
-}
-
-/** A setting in words, for people. */
-export function describeSettings(settings: SweptSettings): string {
-  return sweptOptions.map((option) => `${option} ${String(settings[option])}`).join(", ");
 }

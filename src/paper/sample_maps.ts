@@ -1,10 +1,10 @@
+import type { Reading } from "../grounding/bias_merging.ts";
 import { activationMask } from "../grounding/mask.ts";
 import { normalised } from "../grounding/maps.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { composeMaps } from "../sweep/compose.ts";
 import { type TargetMeans, meanSets, pickMeans, uploadMeans } from "../sweep/layer_means.ts";
-import type { Reading } from "../grounding/bias_merging.ts";
 
 /** A map to draw: [side * side] in [0, 1], and its mask. */
 export interface DrawnMap {

@@ -1,4 +1,4 @@
-import type { EvalRow, MetricName } from "../eval/row.ts";
+import type { MetricName } from "../eval/row.ts";
 import { type Estimate, type GroupSummary, type KindSummary, type SummarisedRow, summarise } from "../eval/summary.ts";
 import type { Table } from "../eval/tables.ts";
 import type { Mode } from "../grounding/options.ts";
@@ -148,19 +148,6 @@ export function qualityTable(quality: ReadonlyMap<string, ImageQuality>, sweeps:
 /** A value without an interval. */
 function single(mean: number): Estimate {
   return { mean, low: mean, high: mean };
-}
-
-/** The controls of an evaluation, and P_txt alone, beside the phrase's own map. */
-export function controlRows(rows: readonly EvalRow[], textAlone: readonly SummarisedRow[]): { readonly name: string; readonly summary: GroupSummary }[] {
-  const ofKind = (kind: EvalRow["kind"]) => rows.filter((row) => row.kind === kind);
-  const controls: readonly [string, readonly SummarisedRow[]][] = [
-    ["the phrase", ofKind("phrase")],
-    ["a wrong phrase, same film", ofKind("wrong-phrase")],
-    ["the class word alone", ofKind("class-word")],
-    ["that map over another film", ofKind("other-film")],
-    ["P_txt alone, no film", textAlone],
-  ];
-  return controls.flatMap(([name, of]) => (of.length === 0 ? [] : [{ name, summary: summarise(of)[0].all }]));
 }
 
 // --- as CSV ----------------------------------------------------------------------------------------------------------
