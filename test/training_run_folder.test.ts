@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -29,7 +29,7 @@ test("metrics.csv has a row a step and gives the same numbers again", async () =
   const [head, first] = readFileSync(path, "utf8").split("\n");
   assert.equal(head, "step,loss,learning_rate,gradient_norm,loss_scale,skipped_steps,ema_decay,seconds,samples_per_second");
   assert.equal(first, "1,0.3333333333333333,0.00001,0.7,1,0,0.1,0.25,32");
-  assert.deepEqual(await readMetrics(join(path, "nowhere")), []);
+  assert.deepEqual(await readMetrics(join(path, "..", "nowhere.csv")), []);
 });
 
 test("metrics go on behind the checkpoint's step; later rows and one that was cut off are gone", async () => {
@@ -45,9 +45,29 @@ test("metrics go on behind the checkpoint's step; later rows and one that was cu
   assert.deepEqual(await readMetrics(path), [record(1), record(2), record(3, { loss: 5 })]);
 });
 
+test("a row that was cut off in its last number is not whole", async () => {
+  const path = join(temporaryFolder(), METRICS_FILE);
+  const first = await openMetrics(path, 0);
+  for (const step of [1, 2]) await first.append(record(step, { samplesPerSecond: 123.45 }));
+  await first.close();
+  truncateSync(path, statSync(path).size - 3); // of "…,123.45\n" "…,123." is left
+  const second = await openMetrics(path, 2);
+  await second.close();
+  assert.deepEqual(second.earlier, [record(1, { samplesPerSecond: 123.45 })]);
+});
+
+test("metrics that cannot be read are left as they are, and named", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, METRICS_FILE);
+  writeFileSync(path, 'step,loss\n1,"0.5\n2,0.4\n');
+  await assert.rejects(openMetrics(path, 2), (error) => error instanceof InputError && /metrics.csv: is not a table \(.*\); put a copy/.test(error.message));
+  assert.equal(readFileSync(path, "utf8"), 'step,loss\n1,"0.5\n2,0.4\n');
+  await assert.rejects(openMetrics(folder, 2), (error) => error instanceof InputError && /cannot be read \(EISDIR\)/.test(error.message));
+});
+
 // --- the lock --------------------------------------------------------------------------------------------------------
 
-const lockOf = (pid: number, host = hostname()) => JSON.stringify({ pid, host });
+const lockOf = (pid: number, host = hostname()) => JSON.stringify({ pid, host, token: "of another lock" });
 /** The number of a process that has ended. */
 const deadProcess = () => spawnSync(process.execPath, ["-e", ""]).pid as number;
 
@@ -60,7 +80,7 @@ test("a folder is locked until the run ends", async () => {
   await (await lockRun(folder))();
 });
 
-test("locks of processes that live are kept, wherever they run; those of dead and of silent ones are void", async () => {
+test("locks of processes that live are kept, wherever they run; those of dead ones and of silent ones elsewhere are void", async () => {
   const minutesAgo = new Date(Date.now() - 5 * 60_000);
   const cases: [what: string, content: string, time: Date, isKept: boolean][] = [
     ["a process that lives", lockOf(process.ppid), new Date(), true],
@@ -68,7 +88,10 @@ test("locks of processes that live are kept, wherever they run; those of dead an
     ["one that is about to write who it is", "", new Date(), true],
     ["a process that is gone", lockOf(deadProcess()), new Date(), false],
     ["an earlier process with this one's number", lockOf(process.pid), new Date(), false],
-    ["one that has been silent", lockOf(process.ppid), minutesAgo, false],
+    ["one that is writing who it is", lockOf(1).slice(0, 8), new Date(), true],
+    ["one that was cut off long ago", lockOf(1).slice(0, 8), minutesAgo, false],
+    ["one that is no lock's text", "null", minutesAgo, false],
+    ["a stopped process, which may go on", lockOf(process.ppid), minutesAgo, true],
     ["a silent one on another computer", lockOf(1, "elsewhere"), minutesAgo, false],
   ];
   for (const [what, content, time, isKept] of cases) {
@@ -80,6 +103,33 @@ test("locks of processes that live are kept, wherever they run; those of dead an
     else await (await lockRun(folder))();
     assert.equal(existsSync(path), isKept, what);
   }
+});
+
+test("of many that find a void lock one takes it", async () => {
+  for (let round = 0; round < 20; round++) {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, LOCK_FILE), lockOf(1, "elsewhere"));
+    utimesSync(join(folder, LOCK_FILE), 0, 0);
+    const results = await Promise.allSettled(Array.from({ length: 6 }, () => lockRun(folder)));
+    assert.equal(results.filter(({ status }) => status === "fulfilled").length, 1);
+    assert.deepEqual(readdirSync(folder), [LOCK_FILE]);
+    for (const result of results) if (result.status === "fulfilled") await result.value();
+    assert.deepEqual(readdirSync(folder), []);
+  }
+});
+
+test("a lock that another process took is told of, and left to it", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const folder = temporaryFolder();
+  const path = join(folder, LOCK_FILE);
+  let tell: (error: InputError) => void = assert.fail;
+  const lost = new Promise<InputError>((resolve) => { tell = resolve; });
+  const unlock = await lockRun(folder, "trained", (error) => tell(error));
+  writeFileSync(path, lockOf(1, "elsewhere"));
+  t.mock.timers.tick(5_000);
+  assert.match((await lost).message, /was taken by another process/);
+  await unlock();
+  assert.equal(readFileSync(path, "utf8"), lockOf(1, "elsewhere"));
 });
 
 // --- longer runs -----------------------------------------------------------------------------------------------------

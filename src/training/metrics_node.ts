@@ -2,6 +2,7 @@ import { open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
+import { InputError } from "../errors.ts";
 import { makeFolders, onDisk, writeFileAtomically } from "../weights/atomic_file_node.ts";
 import type { StepRecord } from "./loop.ts";
 
@@ -47,14 +48,33 @@ export async function openMetrics(path: string, step: number): Promise<MetricsFi
   };
 }
 
-/** The steps of a run, as far as they are whole: a process that was ended may have cut the last one off. None without a file. */
+/**
+ * The steps of a run, as far as they are whole: a process that was ended may have cut the last one off. None without a file.
+ * @throws InputError where the file cannot be read, or is no table
+ */
 export async function readMetrics(path: string): Promise<StepRecord[]> {
-  const text = await readFile(path, "utf8").catch(() => "");
-  const [head = [], ...rows] = parse(text, { relax_column_count: true, skip_empty_lines: true }) as string[][];
+  const [head = [], ...rows] = parseTable(path, await readIfThere(path));
   return rows.filter((row) => row.length === head.length).map((row) => {
     const cells = Object.fromEntries(head.map((column, i) => [columns[column], row[i] === "" ? undefined : Number(row[i])]));
     return cells as unknown as StepRecord;
   });
+}
+
+/** The text of a file; empty where there is none. */
+function readIfThere(path: string): Promise<string> {
+  return readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return "";
+    throw new InputError(path, `cannot be read (${cause.code}); make it readable, or choose another --out`, { cause });
+  });
+}
+
+/** The cells of the lines that were written to their end. */
+function parseTable(path: string, text: string): string[][] {
+  try {
+    return parse(text.slice(0, text.lastIndexOf("\n") + 1), { relax_column_count: true, skip_empty_lines: true }) as string[][];
+  } catch (cause) {
+    throw new InputError(path, `is not a table (${(cause as Error).message}); put a copy of it there, or move it away`, { cause });
+  }
 }
 
 function toRow(record: StepRecord): string {

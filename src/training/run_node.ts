@@ -7,7 +7,7 @@ import { type Configuration, checkpointFiles } from "./checkpoint.ts";
 import { findLatestCheckpoint, hasCheckpoints, saveCheckpoint } from "./checkpoint_node.ts";
 import { type StepRecord, train } from "./loop.ts";
 import { watchLoss } from "./loss_watch.ts";
-import { METRICS_FILE, openMetrics } from "./metrics_node.ts";
+import { METRICS_FILE, type MetricsFile, openMetrics } from "./metrics_node.ts";
 import { Optimisation } from "./optimisation.ts";
 import type { Recipe } from "./recipe.ts";
 import { resumeSources } from "./resume_node.ts";
@@ -60,19 +60,22 @@ export interface RunResult {
  * Trains, from the start or from the latest checkpoint, to the recipe's last step.
  * @returns what it came to
  * @throws InputError where the folder holds another run, or one that `resume` was not asked for, or another process
- * trains there; the signal's reason; AttnscopeError where the run came to a bad end (see `train`)
+ * trains there; the signal's reason; TrainingError where the run came to a bad end (see `train`)
  */
 export async function runTraining(gpu: Gpu, options: RunOptions): Promise<RunResult> {
-  const unlock = await lockRun(options.out);
+  const lost = new AbortController();
+  const unlock = await lockRun(options.out, "trained", (error) => lost.abort(error));
+  const signal = AbortSignal.any([lost.signal, ...(options.signal ? [options.signal] : [])]);
   try {
-    return await runLocked(gpu, options);
+    return await runLocked(gpu, { ...options, signal }, lost.signal);
   } finally {
     for (const { start } of options.parts) await start.close?.();
     await unlock();
   }
 }
 
-async function runLocked(gpu: Gpu, options: RunOptions): Promise<RunResult> {
+/** @param lost aborted when another process has taken the folder: nothing is written there any more */
+async function runLocked(gpu: Gpu, options: RunOptions, lost: AbortSignal): Promise<RunResult> {
   const { out, recipe, task, tell, keep } = options;
   const configuration: Configuration = { recipe, ...options.about };
   if (!options.resume && (await hasCheckpoints(out))) throw new InputError(out, "holds a run already; go on with --resume latest, or choose another --out");
@@ -82,11 +85,12 @@ async function runLocked(gpu: Gpu, options: RunOptions): Promise<RunResult> {
   if (found) tell(`going on from ${found.folder}`);
   const parts: TrainedPart[] = [];
   let optimisation: Optimisation | undefined;
-  const metrics = await openMetrics(join(out, METRICS_FILE), firstStep);
-  const lossWatch = watchLoss(options.divergence);
-  for (const { step, loss } of metrics.earlier) lossWatch.add(step, loss);
+  let opened: MetricsFile | undefined;
   const result: RunResult = { steps: firstStep, checkpoint: found?.folder };
   try {
+    const metrics = (opened = await openMetrics(join(out, METRICS_FILE), firstStep));
+    const lossWatch = watchLoss(options.divergence);
+    for (const { step, loss } of metrics.earlier) lossWatch.add(step, loss);
     for (const { place, model, start } of options.parts) {
       const sources = earlier?.parts.get(place.folder) ?? { weights: start };
       parts.push(await createTrainedPart(gpu, model, place, sources, { dtype: recipe.dtype, ema: recipe.emaDecay > 0 }));
@@ -97,9 +101,11 @@ async function runLocked(gpu: Gpu, options: RunOptions): Promise<RunResult> {
       saveEvery: options.saveEvery, validateEvery: options.validateEvery, signal: options.signal,
       validate: options.validate && ((steps) => options.validate?.(steps, parts, options.signal) as Promise<unknown>),
       async save(steps) {
+        lost.throwIfAborted();
         result.checkpoint = await saveCheckpoint(out, steps, configuration, checkpointFiles(parts, running.state), keep);
       },
       async onStep(record) {
+        lost.throwIfAborted();
         Object.assign(result, { last: record, steps: record.step });
         await metrics.append(record);
         options.onStep(record);
@@ -107,7 +113,7 @@ async function runLocked(gpu: Gpu, options: RunOptions): Promise<RunResult> {
     });
   } finally {
     await earlier?.close();
-    await metrics.close();
+    await opened?.close();
     optimisation?.free();
     for (const part of parts) freeTrainedPart(part);
   }

@@ -66,8 +66,8 @@ export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace
   };
   const startFrom = (make: (parameter: Parameter) => Tensor) => {
     const set = declareAlike(model.parameters);
-    for (const parameter of set.values()) parameter.fill([gpu.keep(make(parameter))]);
     sets.push(set);
+    for (const parameter of set.values()) parameter.fill([gpu.keep(make(parameter))]);
     return set;
   };
   const moment = (name: "mean" | "square") =>
@@ -78,6 +78,7 @@ export async function createTrainedPart(gpu: Gpu, model: Model, place: PartPlace
     for (const name of weights.keys()) whole(name);
     const ema = options.ema ? (sources.ema ? await load(sources.ema, place.keyPrefix, model.ignoredKeys) : startFrom(({ name }) => duplicate(whole(name)))) : undefined;
     const part = { ...place, stored: model.parameters, weights, means: await moment("mean"), squares: await moment("square"), ema };
+    sets.push(model.parameters);
     for (const [name, parameter] of model.parameters) parameter.fill([gpu.keep(cast(whole(name), options.dtype))]);
     return part;
   } catch (error) {
