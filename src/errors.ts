@@ -1,6 +1,6 @@
 /**
  * The error family. Every message names the operation or file, the fact, and what to do.
- * The command line maps them to exit codes: input and usage 2, device 3.
+ * The command line maps them to exit codes: input and usage 2, device 3, a training that failed 1.
  */
 export class AttnscopeError extends Error {
   override name = "AttnscopeError";
@@ -27,6 +27,11 @@ export class ShapeError extends AttnscopeError {
   constructor(op: string, fact: string, scope = "") {
     super(`${op}: ${fact}${scope ? ` (${scope})` : ""}`);
   }
+}
+
+/** A training that came to a bad end: its loss, gradients or weights are no longer finite, or the loss diverges. */
+export class TrainingError extends AttnscopeError {
+  override name = "TrainingError";
 }
 
 /** A device feature or limit that is needed and not there. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testGpu } from "../shaders-test/harness.ts";
-import { AttnscopeError, InputError } from "../src/errors.ts";
+import { InputError, TrainingError } from "../src/errors.ts";
 import { narrowFloat16, widenFloat16 } from "../src/float16.ts";
 import { loadModel } from "../src/models/load.ts";
 import { type Packing, Parameter } from "../src/models/parameters.ts";
@@ -187,7 +187,7 @@ test("a run that is interrupted while it validates saves its step too", async ()
 /** What makes a run's numbers infinite, and what is said of it. */
 const infinities: [where: string, change: Change, message: RegExp][] = [
   ["the loss", (loss) => scale(loss(), Infinity),
-    /the loss is Infinity, on the way there an output in toy, \[1\], is the first that is not finite, the gradients of \d+ parameters are not finite, on the way back first that of toy\/filter.weight; the last/],
+    /the loss is Infinity, on the way there an output in toy, \[1\], is the first that is not finite, the gradients of \d+ parameters are not finite, on the way back first that of toy\/filter.weight; no checkpoint was saved before/],
   ["an activation", (loss, { table: { tensor } }) => add(loss(), l1Loss(scale(tensor, Infinity), zeros(gpu, tensor.shape))),
     /the loss is Infinity, on the way there what comes of toy\/table.weight, \[11,6\], is the first/],
   // The square of 1e-18 times 1e60 is finite, its slope is not.
@@ -197,7 +197,7 @@ const infinities: [where: string, change: Change, message: RegExp][] = [
 for (const [where, change, message] of infinities) {
   test(`${where} that is no longer finite ends the run with nothing saved, and is named`, async () => {
     const { run, saved, free } = await toyRun(toyRecipe(30), change);
-    await assert.rejects(train(run), (error) => error instanceof AttnscopeError && /stopped at step 1: [^\n]*--start-from/.test(error.message) && message.test(error.message));
+    await assert.rejects(train(run), (error) => error instanceof TrainingError && /stopped at step 1: [^\n]*--start-from/.test(error.message) && message.test(error.message));
     assert.deepEqual(saved, []);
     free();
   });
@@ -212,17 +212,30 @@ test("a weight that is no longer finite is named, and no checkpoint is written o
   free();
 });
 
-test("a run whose loss diverges is stopped; while it rises nothing is saved", async () => {
-  let level = 1;
-  const { run, records, saved, free } = await toyRun(toyRecipe(400));
+/** A run whose loss is ten times what it was from step 81 on. */
+async function divergingRun(maxSteps: number) {
+  const toy = await toyRun(toyRecipe(maxSteps));
   const lossWatch = watchLoss(3);
-  const add = (step: number, loss: number) => lossWatch.add(step, level * loss);
-  const onStep = (record: StepRecord) => {
-    run.onStep(record);
-    if (record.step === 80) level = 10;
-  };
-  await assert.rejects(train({ ...run, onStep, lossWatch: { add } }), /training: stopped at step \d+: the loss diverges: it is \S+ and has been far above \S+, its lowest at step \d+, for too long/);
+  const add = (step: number, loss: number) => lossWatch.add(step, step > 80 ? 10 * loss : loss);
+  return { ...toy, run: { ...toy.run, lossWatch: { add } } };
+}
+
+test("a run whose loss diverges is stopped; while it rises nothing is saved", async () => {
+  const { run, records, saved, free } = await divergingRun(400);
+  await assert.rejects(train(run), /training: stopped at step \d+: the loss diverges: it is \S+ and has been far above \S+, its lowest at step \d+, for too long/);
   assert.ok(records.length > 180 && records.length < 260, `${records.length} steps`);
+  assert.ok(Math.max(...saved) < 100, `saved at ${saved}`);
+  free();
+});
+
+test("a run that ends while its loss diverges does not save its last step, and names the checkpoint before", async () => {
+  const { run, records, saved, free } = await divergingRun(120);
+  await assert.rejects(train(run), (error) => {
+    assert.ok(error instanceof TrainingError);
+    assert.match(error.message, /stopped at step 120: the loss diverges: .*up to the last step; the checkpoint of step \d+ is kept/);
+    return error.message.includes(`the checkpoint of step ${saved[saved.length - 1]} is kept`);
+  });
+  assert.equal(records.length, 120);
   assert.ok(Math.max(...saved) < 100, `saved at ${saved}`);
   free();
 });

@@ -1,4 +1,4 @@
-import { AttnscopeError, InputError } from "../errors.ts";
+import { InputError, TrainingError } from "../errors.ts";
 import type { Parameter } from "../models/parameters.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TensorOutput } from "../weights/safetensors_writer.ts";
@@ -38,7 +38,7 @@ function partFiles({ weightsFile, keyPrefix, config, others = [] }: TrainedPart,
 
 /**
  * Parameters as f32 tensors of a file, in PyTorch's order of elements. Reading one that holds values that are not finite
- * throws AttnscopeError: a checkpoint of it would take the place of a good one.
+ * throws TrainingError: a checkpoint of it would take the place of a good one.
  */
 export function parameterOutputs(set: ParameterSet, keyPrefix: string): TensorOutput[] {
   return [...set.values()].map((parameter) => ({
@@ -47,7 +47,7 @@ export function parameterOutputs(set: ParameterSet, keyPrefix: string): TensorOu
     shape: parameter.shape,
     chunks: () => pieces(async () => {
       const values = await parameter.tensor.read();
-      if (!values.every(Number.isFinite)) throw new AttnscopeError(`training: ${keyPrefix}${parameter.name} is no longer finite; nothing was saved, the last checkpoint is kept`);
+      if (!values.every(Number.isFinite)) throw new TrainingError(`training: ${keyPrefix}${parameter.name} is no longer finite; nothing was saved, the last checkpoint is kept`);
       return pytorchOrder(parameter, values);
     }),
   }));

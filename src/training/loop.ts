@@ -1,4 +1,4 @@
-import { AttnscopeError } from "../errors.ts";
+import { TrainingError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchPosition } from "./data_order.ts";
 import { firstNotFinite } from "./finite.ts";
@@ -48,28 +48,33 @@ export interface TrainingRun {
 }
 
 /**
- * Trains to the recipe's last step. Throws the signal's reason when interrupted, and AttnscopeError when the loss or
- * the gradients are no longer finite, or the loss diverges. Nothing is saved then, nor while the loss is far above its
- * lowest: the last checkpoint holds what was good.
+ * Trains to the recipe's last step. Throws the signal's reason when interrupted, and TrainingError when the loss or
+ * the gradients are no longer finite, or the loss diverges or is far above its lowest at the end. Nothing is saved then,
+ * nor while it is: the last checkpoint holds what was good.
  */
 export async function train(run: TrainingRun): Promise<void> {
   const { recipe, signal, lossWatch = watchLoss(0) } = run;
   signal?.throwIfAborted();
+  let savedSteps = run.firstStep;
+  const save = async (steps: number) => {
+    await run.save(steps);
+    savedSteps = steps;
+  };
   for (let step = run.firstStep; step < recipe.maxSteps; step++) {
     const started = performance.now();
     const result = await takeStep(run, step);
     const steps = step + 1;
     const isLast = steps === recipe.maxSteps;
-    await checkFinite(run, result, step);
+    await checkFinite(run, result, step, savedSteps);
     const record = recordOf(recipe, result, steps, (performance.now() - started) / 1000);
     await run.onStep(record);
     const state = lossWatch.add(steps, record.loss);
-    checkConverging(state, steps);
+    checkConverging(state, { steps, isLast, savedSteps });
     const isSaved = isLast || (!state.rising && steps % run.saveEvery === 0);
-    if (isSaved) await run.save(steps);
+    if (isSaved) await save(steps);
     if (isLast || steps % (run.validateEvery ?? run.saveEvery) === 0) await validate(run, steps);
     if (isLast || !signal?.aborted) continue;
-    if (!isSaved && !state.rising) await run.save(steps);
+    if (!isSaved && !state.rising) await save(steps);
     signal.throwIfAborted();
   }
 }
@@ -96,10 +101,14 @@ function recordOf(recipe: Recipe, { losses, learningRate, emaDecay, state }: Ste
   return { step, loss, learningRate, emaDecay, gradientNorm, lossScale: state.lossScale, skippedSteps: state.skippedSteps, seconds, samplesPerSecond: globalBatch(recipe) / seconds };
 }
 
-const ADVICE = "the last checkpoint is kept: start another run from it with --start-from and a lower learning rate";
+/** What is left of a run that failed, and what to do. */
+function advice(savedSteps: number): string {
+  if (savedSteps === 0) return "no checkpoint was saved before: start another run with a lower learning rate, or from other weights with --start-from";
+  return `the checkpoint of step ${savedSteps} is kept: start another run from it with --start-from and a lower learning rate`;
+}
 
 /** With a loss scale to lower, a step whose gradients overflow is skipped; without one the run has come to an end. */
-async function checkFinite({ optimisation, fillBatch, loss }: TrainingRun, { losses, state }: StepResult, step: number): Promise<void> {
+async function checkFinite({ optimisation, fillBatch, loss }: TrainingRun, { losses, state }: StepResult, step: number, savedSteps: number): Promise<void> {
   if (state.gradientFactor !== 0 || state.lossScale > 1) return;
   const gradients = await optimisation.notFinite();
   const part = losses.findIndex((value) => !Number.isFinite(value));
@@ -110,10 +119,12 @@ async function checkFinite({ optimisation, fillBatch, loss }: TrainingRun, { los
     ...(forward ? [`on the way there ${forward} is the first that is not finite`] : []),
     ...(gradients.length > 0 ? [`the gradients of ${gradients.length} parameters are not finite, on the way back first that of ${gradients[0]}`] : []),
   ];
-  throw new AttnscopeError(`training: stopped at step ${step + 1}: ${facts.join(", ")}; ${ADVICE}`);
+  throw new TrainingError(`training: stopped at step ${step + 1}: ${facts.join(", ")}; ${advice(savedSteps)}`);
 }
 
-function checkConverging({ loss, lowest, lowestStep, diverged }: LossState, step: number): void {
-  if (!diverged) return;
-  throw new AttnscopeError(`training: stopped at step ${step}: the loss diverges: it is ${loss.toPrecision(3)} and has been far above ${lowest.toPrecision(3)}, its lowest at step ${lowestStep}, for too long; ${ADVICE}`);
+/** A run must not end, nor go on for ever, with a loss that is far above its lowest. */
+function checkConverging({ loss, lowest, lowestStep, rising, diverged }: LossState, { steps, isLast, savedSteps }: { steps: number; isLast: boolean; savedSteps: number }): void {
+  if (!diverged && !(isLast && rising)) return;
+  const fact = `it is ${loss.toPrecision(3)} and has been far above ${lowest.toPrecision(3)}, its lowest at step ${lowestStep}, ${diverged ? "for too long" : "up to the last step"}`;
+  throw new TrainingError(`training: stopped at step ${steps}: the loss diverges: ${fact}; ${advice(savedSteps)}`);
 }
