@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { before, describe, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { encode } from "fast-png";
-import { reportError } from "../src/cli/command.ts";
 import { evalCommand } from "../src/cli/eval.ts";
 import { writePhantomDataset } from "../src/data/layouts/write_phantom_node.ts";
 import type { EvalRow } from "../src/eval/row.ts";
 import { samples, temporaryFolder } from "./cli_process.ts";
+import { type Outcome, runCommand } from "./run_command.ts";
 import { needsShared, sharedPath } from "./shared.ts";
 
 const folder = temporaryFolder();
@@ -19,38 +19,8 @@ const phantom = join(folder, "phantom");
 const quick = ["--steps", "1", "--merge", "none", "--no-cache"];
 const ofPhantom = ["--dataset", "phantom", "--data", phantom, ...quick];
 
-interface Outcome {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /** Runs `attnscope eval …` in this process. */
-async function run(t: TestContext, ...args: string[]): Promise<Outcome> {
-  const printed = { stdout: "", stderr: "" };
-  const mocks = (["stdout", "stderr"] as const).map((name) => {
-    const write = process[name].write.bind(process[name]) as (chunk: string | Uint8Array) => boolean;
-    // The test runner's own reports are bytes.
-    return t.mock.method(process[name], "write", (chunk: string | Uint8Array) => (typeof chunk === "string" ? (printed[name] += chunk) !== "" : write(chunk)));
-  });
-  const command = evalCommand();
-  for (const each of [command, ...command.commands]) each.exitOverride();
-  let code = 0;
-  const { exitCode } = process; // the test runner's
-  process.exitCode = 0;
-  try {
-    await command.parseAsync(args, { from: "user" });
-    code = Number(process.exitCode);
-  } catch (error) {
-    code = reportError(error);
-  } finally {
-    for (const { mock } of mocks) mock.restore();
-    process.exitCode = exitCode;
-    process.removeAllListeners("SIGINT");
-    process.removeAllListeners("SIGTERM");
-  }
-  return { code, ...printed };
-}
+const run = (t: TestContext, ...args: string[]): Promise<Outcome> => runCommand(t, evalCommand(), args);
 
 const linesOf = (out: string) => readFileSync(join(out, "rows.jsonl"), "utf8").split("\n").filter((line) => line !== "");
 const rowsOf = (out: string) => linesOf(out).map((line) => JSON.parse(line) as EvalRow);

@@ -1,12 +1,9 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
-import { InputError } from "../errors.ts";
-import { chooseSamples, planRows } from "../eval/plan.ts";
-import { rowKey } from "../eval/row.ts";
 import { type EvalConfiguration, type RunFolder, openRunFolder } from "../eval/run_folder_node.ts";
 import { type GroundSettings, completeSettings, defaultSettings } from "../grounding/options.ts";
-import { createCommand, exitCodes, interruptSignal, log, printJson } from "./command.ts";
-import { type DataOptions, addDataOptions, checkImages, describeData, readData } from "./eval_data.ts";
+import { createCommand, exitCodes, interruptSignal, printJson } from "./command.ts";
+import { type DataOptions, addDataOptions, describeData, planRun, rowsLeft } from "./eval_data.ts";
 import { evalMergeCommand } from "./eval_merge.ts";
 import { printEvalResults, printThroughput, writeEvalResults } from "./eval_results.ts";
 import { type EvalWork, type Evaluation, evaluate } from "./eval_run.ts";
@@ -34,11 +31,8 @@ async function runEval(options: EvalOptions): Promise<void> {
   const signal = interruptSignal();
   const work: EvalWork = { ...noWork(), phrases: 0, warnings: [], leftOut: [] };
   const { settings, batch } = evalSettings(options);
-  const data = await readData(options, work);
   const controls = options.controls ?? false;
-  const rows = planRows(data.samples, chooseSamples(data.samples, options), { controls, seed: settings.seed });
-  if (rows.length === 0) throw new InputError("--shard", `part ${options.shard?.index} has no film; the data set has fewer films than parts`);
-  await checkImages(rows.map(({ sample }) => data.samples[sample].imagePath));
+  const { data, rows } = await planRun(options, work, { controls, seed: settings.seed });
   const session = await openSession(options, signal);
   try {
     const { ldm } = session.pipeline;
@@ -46,10 +40,7 @@ async function runEval(options: EvalOptions): Promise<void> {
     const { limit, shard } = options;
     const configuration: EvalConfiguration = { version, model: { sha256: ldm.sha256, dtype: ldm.dtype }, data: describeData(data, options), settings, controls, limit };
     const folder = await openRunFolder(options.out, { configuration, model: basename(ldm.name), shards: shard ? [shard] : [] });
-    const known = new Set(folder.rows.map(rowKey));
-    if (known.size > 0) log(`${known.size} of ${rows.length} rows are there already`);
-    const left = rows.filter((row) => !known.has(rowKey(row)));
-    await withMemoryAdvice(options, () => finishRun({ data, rows: left, settings: { ...settings, batch, perWord: false }, session, signal, work }, folder, options));
+    await withMemoryAdvice(options, () => finishRun({ data, rows: rowsLeft(rows, folder), settings: { ...settings, batch, perWord: false }, session, signal, work }, folder, options));
   } finally {
     session.close();
   }

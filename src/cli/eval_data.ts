@@ -6,8 +6,10 @@ import { type DatasetName, datasetNames } from "../data/layouts/find_node.ts";
 import { type DataSample, type Split, splits } from "../data/layouts/layout.ts";
 import { openDataset } from "../data/layouts/open_node.ts";
 import { InputError } from "../errors.ts";
-import type { Shard } from "../eval/plan.ts";
+import { type PlannedRow, type Shard, chooseSamples, planRows } from "../eval/plan.ts";
+import { rowKey } from "../eval/row.ts";
 import type { DataDescription } from "../eval/run_folder_node.ts";
+import { log } from "./command.ts";
 import { type EvalData, type EvalWork, leaveOut } from "./eval_run.ts";
 
 /** Which data set, and which part of it. */
@@ -31,8 +33,24 @@ export function addDataOptions(command: Command, merging: string): Command {
     .option("--shard <i/n>", `only part i of n, to be joined with ${merging}`, shardOf);
 }
 
+/** Reads the data set and plans the rows of a run. @throws InputError where there is nothing to do */
+export async function planRun(options: DataOptions, work: EvalWork, settings: { controls: boolean; seed: number }): Promise<{ data: EvalData; rows: PlannedRow[] }> {
+  const data = await readData(options, work);
+  const rows = planRows(data.samples, chooseSamples(data.samples, options), settings);
+  if (rows.length === 0) throw new InputError("--shard", `part ${options.shard?.index} has no film; the data set has fewer films than parts`);
+  await checkImages(rows.map(({ sample }) => data.samples[sample].imagePath));
+  return { data, rows };
+}
+
+/** The rows that a run's folder does not have yet. */
+export function rowsLeft(rows: readonly PlannedRow[], folder: { rows: readonly Parameters<typeof rowKey>[0][] }): PlannedRow[] {
+  const known = new Set(folder.rows.map(rowKey));
+  if (known.size > 0) log(`${known.size} of ${rows.length} rows are there already`);
+  return rows.filter((row) => !known.has(rowKey(row)));
+}
+
 /** The samples that have boxes. What is wrong with others is told. */
-export async function readData({ dataset, data, images, split }: DataOptions, work: EvalWork): Promise<EvalData> {
+async function readData({ dataset, data, images, split }: DataOptions, work: EvalWork): Promise<EvalData> {
   if (!dataset) throw new InputError("--dataset", `is missing; name one of ${datasetNames.join(", ")}`);
   if (!data) throw new InputError("--data", "is missing; name the data set's folder, or its table");
   const found = await openDataset(data, { dataset, images, split, onProblem: ({ file, line, fact }) => leaveOut(work, `${file}:${line}: ${fact}`) });
@@ -44,7 +62,7 @@ export async function readData({ dataset, data, images, split }: DataOptions, wo
 }
 
 /** Finds out before the model is loaded where no image is there at all. */
-export async function checkImages(paths: readonly string[]): Promise<void> {
+async function checkImages(paths: readonly string[]): Promise<void> {
   for (const path of paths) if (await access(path).then(() => true, () => false)) return;
   throw new InputError(paths[0], "no such file, nor is any other image there; say with --images where their paths start");
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { mergeRuns } from "../eval/run_folder_node.ts";
+import { type RunConfiguration, mergeRuns } from "../eval/run_folder_node.ts";
 import { createCommand, log, printJson } from "./command.ts";
 import { printEvalResults, writeEvalResults } from "./eval_results.ts";
 
@@ -15,10 +15,14 @@ export function evalMergeCommand(): Command {
 async function merge(paths: readonly string[], { out, json }: { out: string; json?: boolean }): Promise<void> {
   const { run, rows } = await mergeRuns(paths, out);
   const results = await writeEvalResults(out, run, rows);
-  const { limit = Infinity, data } = run.configuration;
+  noteMissing(run.configuration, rows);
+  if (json) printJson(results);
+  else printEvalResults(results);
+}
+
+/** Says where shards of a run are missing. */
+export function noteMissing({ limit = Infinity, data }: RunConfiguration, rows: readonly { sample: number }[]): void {
   const samples = new Set(rows.map(({ sample }) => sample)).size;
   const expected = Math.min(limit, data.samples);
   if (samples < expected) log(`note: ${samples} of ${expected} samples are there: a shard is missing or not finished`);
-  if (json) printJson(results);
-  else printEvalResults(results);
 }

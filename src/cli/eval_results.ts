@@ -41,11 +41,13 @@ async function writePublished(folder: string, own: readonly EvalRow[]): Promise<
   await writeJson(join(folder, "bbox_results.json"), means);
 }
 
-async function writeTable(path: string, table: Table): Promise<void> {
+/** Writes a table as CSV. */
+export async function writeTable(path: string, table: Table): Promise<void> {
   await writeFileAtomically(path, (sink) => sink.write(toCsv(table)));
 }
 
-async function writeJson(path: string, value: unknown): Promise<void> {
+/** Writes a value as JSON for people. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeText(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
@@ -63,7 +65,8 @@ export function printEvalResults({ out, summaries }: EvalResults): void {
 
 const shownNames: Partial<Record<MetricName, string>> = { cnr: "CNR", aucRoc: "AUC-ROC", top1: "Top-1", miou: "mIoU" };
 
-function shownMetrics({ metrics }: GroupSummary): string {
+/** The main metrics of a group with their intervals, for people. */
+export function shownMetrics({ metrics }: GroupSummary): string {
   const shown = metricNames.filter((name) => name in shownNames).map((name) => {
     const estimate = metrics[name];
     const value = estimate ? `${estimate.mean.toFixed(3)} [${estimate.low.toFixed(3)}, ${estimate.high.toFixed(3)}]` : "none";
@@ -73,7 +76,7 @@ function shownMetrics({ metrics }: GroupSummary): string {
 }
 
 /** How fast the last session was, and what it saved. */
-export function printThroughput({ sessions }: EvalRun): void {
+export function printThroughput({ sessions }: Pick<EvalRun, "sessions">): void {
   const session = sessions.at(-1);
   if (!session || session.phrases === 0) return;
   const { phrases, seconds, cost } = session;

@@ -103,7 +103,7 @@ function partsOf({ data, settings }: Evaluation, rows: readonly PlannedRow[]): P
 const SHOWN_NOTES = 3;
 
 /** The rows whose phrases can be used; says of the others why they are left out, and what is odd about some. */
-async function usableRows({ session, rows, settings, work }: Evaluation): Promise<PlannedRow[]> {
+export async function usableRows({ session, rows, settings, work }: Evaluation): Promise<PlannedRow[]> {
   const usable: PlannedRow[] = [];
   const notes: string[] = [];
   for (const [text, ofText] of groupBy(rows, (row) => row.text)) {
@@ -128,10 +128,10 @@ async function measure({ samples, imageName }: EvalData, planned: PlannedRow, re
   return truth ? [measureRow(planned, sample, imageName(sample), result, truth)] : [];
 }
 
-type TruthOf = (sample: DataSample) => Promise<RowTruth | undefined>;
+export type TruthOf = (sample: DataSample) => Promise<RowTruth | undefined>;
 
 /** What the maps of a call are measured against; a sample's boxes are drawn once for all its controls. */
-function rowTruths({ data, settings, session }: Evaluation, checks: FilmChecks): TruthOf {
+export function rowTruths({ data, settings, session }: Evaluation, checks: FilmChecks): TruthOf {
   const { sampleSize } = session.pipeline.ldm.vae.config;
   const made = new Map<DataSample, RowTruth>();
   return async (sample) => {

@@ -190,7 +190,7 @@ async function writeResult(work: FilmWork, result: GroundResult, { pipeline, out
 }
 
 /** Adds what one call took: its results share the numbers. */
-export function addWork(run: Pick<GroundRun, "cost" | "timings">, { cost, timings }: GroundResult): void {
+export function addWork(run: Pick<GroundRun, "cost" | "timings">, { cost, timings }: Pick<GroundResult, "cost" | "timings">): void {
   for (const key of ["unetEvaluations", "flops", "bytesReadBack"] as const) {
     run.cost[key] += cost[key];
     run.cost.published[key] += cost.published[key];

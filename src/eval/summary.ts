@@ -28,6 +28,9 @@ export interface KindSummary {
   readonly weighted: GroupSummary;
 }
 
+/** What a summary needs of a row. */
+export type SummarisedRow = Pick<EvalRow, "kind" | "label" | "image" | "metrics">;
+
 export interface SummaryOptions {
   /** Resamples of a confidence interval. Default: 1000. */
   readonly resamples?: number;
@@ -36,7 +39,7 @@ export interface SummaryOptions {
 }
 
 /** Averages of a run's rows, kind by kind. */
-export function summarise(rows: readonly EvalRow[], options: SummaryOptions = {}): KindSummary[] {
+export function summarise(rows: readonly SummarisedRow[], options: SummaryOptions = {}): KindSummary[] {
   return rowKinds.flatMap((kind) => {
     const ofKind = rows.filter((row) => row.kind === kind);
     if (ofKind.length === 0) return [];
@@ -51,19 +54,19 @@ export function summarise(rows: readonly EvalRow[], options: SummaryOptions = {}
 }
 
 /** Rows to one value a metric, in the order of `metricNames`; NaN where there is none. */
-type Statistic = (rows: readonly EvalRow[]) => number[];
+type Statistic = (rows: readonly SummarisedRow[]) => number[];
 
-function plainMeans(rows: readonly EvalRow[]): number[] {
+function plainMeans(rows: readonly SummarisedRow[]): number[] {
   return metricNames.map((name) => weightedMean(rows, name, () => 1));
 }
 
 /** Table 1's "Weighted Avg.", with which a finding counts by the square of its size. */
-function weightedMeans(rows: readonly EvalRow[]): number[] {
+function weightedMeans(rows: readonly SummarisedRow[]): number[] {
   const frequency = new Map([...groupBy(rows, ({ label }) => label)].map(([label, { length }]) => [label, length]));
   return metricNames.map((name) => weightedMean(rows, name, ({ label }) => frequency.get(label) as number));
 }
 
-function weightedMean(rows: readonly EvalRow[], name: MetricName, weightOf: (row: EvalRow) => number): number {
+function weightedMean(rows: readonly SummarisedRow[], name: MetricName, weightOf: (row: SummarisedRow) => number): number {
   let sum = 0;
   let weights = 0;
   for (const row of rows) {
@@ -76,7 +79,7 @@ function weightedMean(rows: readonly EvalRow[], name: MetricName, weightOf: (row
   return sum / weights;
 }
 
-function summariseGroup(group: string, rows: readonly EvalRow[], statistic: Statistic, options: SummaryOptions): GroupSummary {
+function summariseGroup(group: string, rows: readonly SummarisedRow[], statistic: Statistic, options: SummaryOptions): GroupSummary {
   const means = statistic(rows);
   const intervals = bootstrapIntervals(rows, statistic, options);
   const estimates = metricNames.map((name, i) => [name, Number.isNaN(means[i]) ? null : { mean: means[i], ...intervals[i] }]);
@@ -84,7 +87,7 @@ function summariseGroup(group: string, rows: readonly EvalRow[], statistic: Stat
 }
 
 /** Percentile intervals (2.5 to 97.5) of a statistic. Films are drawn, not rows: what a film's phrases have in common stays together. */
-function bootstrapIntervals(rows: readonly EvalRow[], statistic: Statistic, { resamples = 1000, seed = 0 }: SummaryOptions): { low: number; high: number }[] {
+function bootstrapIntervals(rows: readonly SummarisedRow[], statistic: Statistic, { resamples = 1000, seed = 0 }: SummaryOptions): { low: number; high: number }[] {
   const films = [...groupBy(rows, ({ image }) => image).values()];
   const random = createRandom(seed);
   const draws = Array.from({ length: resamples }, () => statistic(Array.from(films, () => films[random.integer(films.length)]).flat()));

@@ -2,6 +2,7 @@ import type { GroundingPipeline } from "../grounding/pipeline.ts";
 import { type CaptureOptions, type CapturedPass, type SweepRequest, capturePasses } from "./capture.ts";
 import { composeMaps } from "./compose.ts";
 import { type SweepGrid, type SweptSettings, completeGrid, layerSetsOf } from "./grid.ts";
+import { namedSet } from "./settings.ts";
 
 /** A map of one request and one setting. */
 export interface SweptMap {
@@ -36,7 +37,7 @@ export async function* sweptMaps({ means, mode, steps }: Omit<CapturedPass, "eva
         tokens: grid.tokens[composed.token],
         merge: composed.merge,
         lastSteps: means.lastSteps[composed.last],
-        layers: layers.length === means.layers.length ? "all" : layers,
+        layers: namedSet(layers, means.layers.length),
       };
       for (const [request, map] of composed.maps.entries()) {
         yield { request, settings, map, side: means.side, ssim: composed.similarity?.ssim[request], s: composed.similarity?.s[request] };
