@@ -31,6 +31,7 @@ export * from "./grounding/mask.ts";
 export * from "./grounding/metrics.ts";
 export * from "./grounding/regions.ts";
 export type { GroundingPipeline, GroundOptions, GroundProgress, GroundRequest, StreamedMap } from "./grounding/pipeline.ts";
+export type { GenerateOptions, GenerateRequest, GeneratedImage, GenerationAttention } from "./grounding/generate.ts";
 export type { GroundSettings, Mode } from "./grounding/options.ts";
 export type { GroundResult } from "./grounding/result.ts";
 

@@ -31,6 +31,11 @@ export const textEncoderHelp = "text encoder in place of the model's own: a fold
 
 /** Adds the options of everything that grounds. */
 export function addRunOptions(command: Command, { out = "attnscope-out" }: { out?: string } = {}): Command {
+  return addModelOptions(command, out).option("--no-cache", "do not keep text biases on the disk");
+}
+
+/** Adds the options of everything that runs a model. */
+export function addModelOptions(command: Command, out: string): Command {
   return command
     .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--text-encoder <folder>", textEncoderHelp)
@@ -39,8 +44,7 @@ export function addRunOptions(command: Command, { out = "attnscope-out" }: { out
     .option("--seed <n>", "seed of all noise", number, defaultSettings.seed)
     .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
     .option("--batch <n>", "items of one U-Net evaluation: auto or a number; the result does not depend on it", batch, defaultSettings.batch)
-    .option("--memory-budget <mib>", "most MiB of GPU memory to use (default: what the device has)", positive)
-    .option("--no-cache", "do not keep text biases on the disk");
+    .option("--memory-budget <mib>", "most MiB of GPU memory to use (default: what the device has)", positive);
 }
 
 /** Adds `--steps`. */
@@ -82,7 +86,8 @@ export function checkedSettings(options: GroundCommandOptions): GroundSettings {
   return completeSettings(options, Infinity);
 }
 
-function number(text: string): number {
+/** A number, as an option's value. */
+export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
   return value;

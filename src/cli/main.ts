@@ -4,6 +4,7 @@ import { reportError } from "./command.ts";
 import { dataCommand } from "./data_command.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
+import { generateCommand } from "./generate.ts";
 import { groundCommand } from "./ground.ts";
 import { version } from "./package.ts";
 import { profileCommand } from "./profile.ts";
@@ -21,7 +22,7 @@ export function createProgram(): Command {
     .description("Where in this image is what this phrase says?")
     .version(version)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
-  for (const command of [groundCommand(), evalCommand(), sweepCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
+  for (const command of [groundCommand(), evalCommand(), sweepCommand(), generateCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
   return program;

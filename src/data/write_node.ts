@@ -1,6 +1,7 @@
 import sharp from "sharp";
 import { writeFileAtomically } from "../weights/atomic_file_node.ts";
 import type { Picture } from "./draw.ts";
+import type { Film } from "./film.ts";
 import { loadLabelDrawer } from "./label_font_node.ts";
 import { toNpy } from "./npy.ts";
 import { wordsSvg, type WordPanel } from "./words_svg.ts";
@@ -16,6 +17,11 @@ export async function writePng(path: string, picture: Picture, most = Infinity):
   const image = toSharp(picture);
   const isLarge = Math.max(picture.width, picture.height) > most;
   await writeBytes(path, await (isLarge ? image.resize(most, most, { fit: "inside" }) : image).png().toBuffer());
+}
+
+/** Writes a film as PNG in its own channels, under its name only when it is complete. @throws InputError where it cannot be written */
+export async function writeFilmPng(path: string, { width, height, channels, data }: Film): Promise<void> {
+  await writeBytes(path, await sharp(data, { raw: { width, height, channels } }).png().toBuffer());
 }
 
 /** Writes float32 values as a NumPy file, under its name only when it is complete. @throws InputError where it cannot be written */

@@ -3,6 +3,7 @@ import type { LatentDiffusion } from "../models/ldm.ts";
 import { mostItems, withBatch } from "./batch.ts";
 import { encodeImages } from "./encode_images.ts";
 import { finalMaps } from "./final_maps.ts";
+import { type GenerateOptions, type GenerateRequest, type GeneratedImage, generateImages } from "./generate.ts";
 import { SeededNoise } from "./noise.ts";
 import { type GroundSettings, completeSettings } from "./options.ts";
 import type { PassProgress, Target } from "./passes.ts";
@@ -107,6 +108,11 @@ export class GroundingPipeline {
    */
   groundStream(film: Film, phrase: string, options: GroundOptions = {}): AsyncGenerator<StreamedMap> {
     return streamMaps((watched) => this.ground(film, phrase, watched), options);
+  }
+
+  /** Makes images from texts: see `generateImages`. */
+  generate(requests: readonly GenerateRequest[], options: GenerateOptions = {}): AsyncGenerator<GeneratedImage> {
+    return generateImages(this.ldm, requests, options);
   }
 
   /** Gives the model's memory back. */
