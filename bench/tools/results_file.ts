@@ -32,7 +32,8 @@ export function resultsFile({ device, description }: AdapterFacts, results: Fami
   return { format, version, commit: commitNow(), date: new Date().toISOString(), node: process.version, device, driver: description, results };
 }
 
-function commitNow(): string {
+/** Commit of the working tree, with a + where files of it were changed. */
+export function commitNow(): string {
   const git = (...args: string[]) => execFileSync("git", args, { encoding: "utf8", cwd: import.meta.dirname }).trim();
   try {
     return git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "+");

@@ -1,0 +1,71 @@
+import { quantile } from "../../src/profile/measures.ts";
+import { textTable } from "../../src/profile/text_table.ts";
+import { formatMs } from "../../src/profile/units.ts";
+import type { EngineFacts, Work } from "./engine.ts";
+import type { Measured } from "./measure.ts";
+
+/** How the product stands to the best peer on a work, or to itself without the map. */
+export interface Bar {
+  work: string;
+  /** What ours is compared with. */
+  against: string;
+  /** Median of their time over the median of ours; of a cost, ours with over ours without. */
+  ratio: number;
+  /** What is asked for; absent where nothing is. */
+  bar?: number;
+  met?: boolean;
+}
+
+/** Most that keeping the map may cost over the same attention without it. */
+const mapCost = 1.03;
+
+const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
+
+/** The median of an engine's rounds. */
+export const medianMs = ({ roundsMs }: Measured): number => quantile(sorted(roundsMs), 0.5);
+
+/** The bars of a work: none where ours has no correct times. */
+export function barsOf({ name, bar }: Work, results: readonly Measured[]): Bar[] {
+  const counted = results.filter(({ correct, reason, roundsMs }) => correct && !reason && roundsMs.length > 0);
+  const ours = counted.find(({ role }) => role === "ours");
+  if (!ours) return [];
+  const peers = counted.filter(({ role }) => role === "peer").sort((a, b) => medianMs(a) - medianMs(b));
+  const bars: Bar[] = [];
+  if (peers.length > 0) {
+    const ratio = medianMs(peers[0]) / medianMs(ours);
+    bars.push({ work: name, against: peers[0].engine, ratio, bar, met: bar === undefined ? undefined : ratio >= bar });
+  }
+  const without = counted.find(({ role }) => role === "ours without the map");
+  if (without) {
+    // Round by round: both ran within a second of each other.
+    const ratio = quantile(sorted(ours.roundsMs.map((ms, i) => ms / without.roundsMs[i])), 0.5);
+    bars.push({ work: name, against: "itself without the map", ratio, bar: mapCost, met: ratio <= mapCost });
+  }
+  return bars;
+}
+
+/** The times of a work's engines, for a terminal. */
+export function timesTable({ flops }: Work, results: readonly Measured[]): string {
+  const rows = results.map((result) => {
+    const { engine, reason, error, correct, roundsMs } = result;
+    const errorText = error === undefined ? "" : error.toExponential(1);
+    if (roundsMs.length === 0) return [engine, "", "", "", errorText, reason ?? ""];
+    const median = medianMs(result);
+    const spread = `${formatMs(Math.min(...roundsMs))} to ${formatMs(Math.max(...roundsMs))}`;
+    const verdict = reason ?? (correct ? "" : "WRONG NUMBERS, not counted");
+    return [engine, formatMs(median), spread, flops ? (flops / median / 1e6).toFixed(2) : "", errorText, verdict];
+  });
+  return textTable(["engine", "ms", "least to most", "GFLOP/s", "error", ""], rows, 1);
+}
+
+/** All bars, for a terminal. */
+export function barsTable(bars: readonly Bar[]): string {
+  const rows = bars.map(({ work, against, ratio, bar, met }) => [work, against, ratio.toFixed(2), bar?.toFixed(2) ?? "", met === undefined ? "" : met ? "met" : "MISSED"]);
+  return textTable(["work", "against", "ratio", "bar", ""], rows, 2);
+}
+
+/** Who took part. */
+export function engineLines(facts: ReadonlyMap<string, EngineFacts>, unavailable: ReadonlyMap<string, string>): string {
+  const lines = [...facts].map(([id, { version, device, driver, note }]) => `${id} ${version}: ${[device, driver, note].filter(Boolean).join("; ")}`);
+  return [...lines, ...[...unavailable].map(([id, reason]) => `${id}: ${reason}`)].join("\n");
+}
