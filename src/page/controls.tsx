@@ -48,7 +48,7 @@ function Slider({ name, value, onChange, ...range }: SliderProps) {
   return (
     <label class="slider">
       <span>{name}</span>
-      <output>{Number.isInteger(range.step) ? value : value.toFixed(2)}</output>
+      <span class="value" aria-hidden="true">{Number.isInteger(range.step) ? value : value.toFixed(2)}</span>
       <input type="range" value={value} {...range} onInput={(event) => onChange(event.currentTarget.valueAsNumber)} />
     </label>
   );

@@ -60,7 +60,7 @@ describe("the package", needsBuild, () => {
     mkdirSync(join(scratch, "node_modules"));
     cpSync(join(scratch, "package"), installed, { recursive: true });
     writeFileSync(join(scratch, "app.js"), 'import { openGpu, loadPipeline } from "attnscope";\nwindow.start = async () => loadPipeline(await openGpu(), "/model");\n');
-    writeFileSync(join(scratch, "index.html"), '<!doctype html><script type="module" src="/app.js"></script>');
+    cpSync(join(repository, "examples", "vite"), join(scratch, "vite"), { recursive: true });
   });
 
   test("holds what a user needs and nothing else", () => {
@@ -86,8 +86,8 @@ describe("the package", needsBuild, () => {
     assert.ok(gzipBytes(app) <= ENGINE_BYTES);
   });
 
-  test("goes into an app of Vite's", async () => {
-    const result = await viteBuild({ root: scratch, logLevel: "error", build: { outDir: join(scratch, "vite"), target: "es2022" } });
+  test("goes into an app of Vite's: the example", async () => {
+    const result = await viteBuild({ root: join(scratch, "vite"), logLevel: "error", build: { target: "es2022" } });
     const { output } = result as { output: { type: string; fileName: string; isEntry?: boolean }[] };
     assert.ok(output.some(({ type, isEntry }) => type === "chunk" && isEntry));
     assert.ok(output.some(({ fileName }) => /load_pipeline/.test(fileName)));
