@@ -153,16 +153,43 @@ function meanAndVariance(values: Float32Array): { mean: number; variance: number
 
 /** The share of pairs of an inside and an outside pixel in which the inside one is greater; equal ones count half. */
 function areaUnderRoc(inside: Float32Array, outside: Float32Array): number {
-  const background = ascending(outside);
-  let less = 0; // outside pixels below the present value
-  let notGreater = 0;
+  const sorted = ascending(inside);
+  const below = countsBelow(sorted);
   let pairs = 0;
-  for (const value of ascending(inside)) {
-    while (less < background.length && background[less] < value) less++;
-    while (notGreater < background.length && background[notGreater] <= value) notGreater++;
-    pairs += (less + notGreater) / 2;
+  for (let i = 0; i < outside.length; i++) {
+    const value = outside[i];
+    const [start, end] = [below[bucketOf(value)], below[bucketOf(value) + 1]];
+    const less = countUpTo(sorted, value, start, end, false);
+    const notGreater = sorted[less] === value ? countUpTo(sorted, value, less, end, true) : less;
+    pairs += sorted.length - (less + notGreater) / 2;
   }
   return pairs / (inside.length * outside.length);
+}
+
+/** Parts of [0, 1] in which values are looked up. */
+const buckets = 1024;
+
+function bucketOf(value: number): number {
+  return Math.min(Math.floor(value * buckets), buckets - 1);
+}
+
+/** Of sorted values, how many lie in earlier buckets than each, and all of them at the end. */
+function countsBelow(sorted: Float32Array): Uint32Array {
+  const below = new Uint32Array(buckets + 1);
+  for (let i = 0; i < sorted.length; i++) below[bucketOf(sorted[i]) + 1]++;
+  for (let bucket = 0; bucket < buckets; bucket++) below[bucket + 1] += below[bucket];
+  return below;
+}
+
+/** How many of sorted values are below `value`, or (`orEqual`) not above it. It is known that `start` are, and `end` at most. */
+function countUpTo(sorted: Float32Array, value: number, start: number, end: number, orEqual: boolean): number {
+  let [low, high] = [start, end];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle] < value || (orEqual && sorted[middle] === value)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Values from 0 on in ascending order: a radix sort, since floats that are not negative order as their bits do. */
