@@ -118,7 +118,7 @@ describe("tables", () => {
   test("4 wants what each value is made of", () => {
     const { rows } = qualityTable(new Map([["CXR-BERT", { images: 9, fid: 12.5, msSsim: { mean: 0.4, deviation: 0.1 } }]]), new Map([["CXR-BERT", run]]));
     assert.deepEqual(rows[0].cells.slice(0, 3).map(({ here }) => here), [{ mean: 12.5, low: 12.5, high: 12.5 }, { missing: "not computed: give --xrv FILE" }, { mean: 0.4, low: 0.4, high: 0.4 }]);
-    assert.deepEqual(rows[1].cells[0].here, { missing: 'not computed: give --generated "CLIP=DIR" and --inception FILE' });
+    assert.deepEqual(rows[1].cells[0].here, { missing: 'not computed: give --encoder "CLIP=DIR" and --inception FILE' });
   });
 
   test("as CSV, a column each for mean, interval, paper", () => {

@@ -14,7 +14,7 @@ describe("paper on two synthetic films", () => {
     const { code, stdout, stderr } = await runCli(["paper", ...small], { cache: folder });
     assert.equal(code, 0, stderr);
     assert.equal(stdout, `${join(out, "paper.html")}\n`);
-    assert.equal(stderr.match(/^\$ attnscope (data|eval|sweep) /gm)?.length, 1 + 1 + 4);
+    assert.equal(stderr.match(/^\$ attnscope (data|eval|sweep|generate) /gm)?.length, 1 + 1 + 4 + 1);
     const html = readFileSync(join(out, "paper.html"), "utf8");
     for (const head of ["Table 1", "Table 2", "Table 3", "Table 4", "Figure 2", "Figure 3", "Figure 4", "Figure 5", "Figure 6", "Controls", "All 2 samples"]) assert.ok(html.includes(`<h2>${head}`), head);
     assert.match(html, /not computed: give --biovil DIR/);
@@ -30,6 +30,7 @@ describe("paper on two synthetic films", () => {
     const summary = JSON.parse(readFileSync(join(out, "controls", "summary.json"), "utf8")).summaries;
     assert.equal(controls[0].summary.metrics.cnr.mean, summary[0].all.metrics.cnr.mean);
     assert.equal(claims.length, 22);
+    assert.ok(tables[3].rows[0].cells[2].here.mean < 1, "MS-SSIM of images that were generated now");
     const own = tables[0].rows.find(({ keys }: { keys: string[] }) => keys[0] === "all samples" && keys[1] === "this model + BBM");
     // the sweep rounds its values to seven digits
     assert.ok(Math.abs(own.cells[1].here.mean - summary[0].all.metrics.cnr.mean) < 1e-5, "table 1 and the evaluation measure the same maps");

@@ -7,6 +7,7 @@ import { evalCommand } from "./eval.ts";
 import { generateCommand } from "./generate.ts";
 import { groundCommand } from "./ground.ts";
 import { version } from "./package.ts";
+import { paperCommand } from "./paper.ts";
 import { profileCommand } from "./profile.ts";
 import { qualityCommand } from "./quality.ts";
 import { serveCommand } from "./serve.ts";
@@ -22,7 +23,7 @@ export function createProgram(): Command {
     .description("Where in this image is what this phrase says?")
     .version(version)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
-  for (const command of [groundCommand(), evalCommand(), sweepCommand(), generateCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
+  for (const command of [groundCommand(), evalCommand(), sweepCommand(), generateCommand(), paperCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
   return program;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { type BioViL, loadBioViL, mapPhrases } from "../baselines/biovil.ts";
+import { readWholeRun } from "../eval/run_folder_node.ts";
 import { drawn } from "../paper/sample_maps.ts";
 import { needs } from "../paper/tables.ts";
 import { nodePlatform } from "../platform_node.ts";
@@ -11,13 +12,14 @@ import { type DataOptions, planRun } from "./eval_data.ts";
 import type { EvalData, EvalWork } from "./eval_run.ts";
 import { noWork } from "./ground_run.ts";
 import { type Session, openSession } from "./ground_session.ts";
+import { writeTable } from "./eval_results.ts";
 import { evaluateBioViL } from "./paper_biovil.ts";
 import { DRAWN_FILMS, type PaperOptions, addPaperOptions } from "./paper_options.ts";
 import { type OtherMethod, type PictureSources, paperPictures, sweptMethod } from "./paper_pictures.ts";
 import { measureQuality } from "./paper_quality.ts";
 import { writePaperReport } from "./paper_report.ts";
 import { type PaperRuns, isRunFinished, readPaperRuns } from "./paper_runs.ts";
-import { StepFailed, paperData, paperFolders, paperSteps, runStep } from "./paper_steps.ts";
+import { PROMPTS, StepFailed, generateSteps, paperData, paperFolders, paperSteps, runStep } from "./paper_steps.ts";
 
 const stepsHelp = `
 Without --data it draws ${DRAWN_FILMS} synthetic films. Every step is a run of eval or sweep in a folder of its own below --out:
@@ -35,6 +37,8 @@ async function paper(options: PaperOptions): Promise<void> {
   const signal = interruptSignal();
   try {
     for (const step of paperSteps(options)) await runStep(step, () => isRunFinished(step.folder), signal);
+    await writePrompts(options.out);
+    for (const step of generateSteps(options).values()) await runStep(step, async () => false, signal);
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
     process.exitCode = error.exitCode;
@@ -47,6 +51,15 @@ async function paper(options: PaperOptions): Promise<void> {
   } finally {
     session.close();
   }
+}
+
+/** Writes the first phrases of the evaluation as the prompts of table 4. */
+async function writePrompts(out: string): Promise<void> {
+  const folders = paperFolders(out);
+  const { rows } = await readWholeRun(folders.controls);
+  const own = rows.filter(({ kind }) => kind === "phrase").sort((a, b) => a.sample - b.sample);
+  const phrases = [...new Set(own.map(({ phrase }) => phrase))].slice(0, PROMPTS);
+  await writeTable(folders.prompts, [["prompt"], ...phrases.map((phrase) => [phrase])]);
 }
 
 /** Does what no step does: baselines without a U-Net, image quality, pictures; then writes the page. */

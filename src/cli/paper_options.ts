@@ -30,6 +30,9 @@ export interface PaperOptions extends RunOptions, Omit<DataOptions, "limit" | "s
 /** The models of tables 2 and 4 besides the one that is evaluated. */
 const otherEncoders = [...encoders.filter((name) => name !== OWN_ENCODER), "Learnable CLIP"];
 
+/** The models of table 4. */
+export const generators = [OWN_ENCODER, "CLIP", "Learnable CLIP"];
+
 /** Films of the phantom that are drawn where there is no other data set, and samples of figure 4. */
 export const DRAWN_FILMS = 200;
 const CURVE_FILMS = 40;
@@ -51,7 +54,7 @@ export function addPaperOptions(command: Command): Command {
     .option("--biovil-l <folder>", "the same with BioViL-L's image model")
     .option("--encoder <name=folder>", `a model with another text encoder, for tables 2 and 4: ${otherEncoders.join(", ")}`, named(otherEncoders), new Map())
     .option("--lora <rank=folder>", "a model with a LoRA of this rank merged into it, for figure 6", named(), new Map())
-    .option("--generated <name=folder>", `images that a model has generated, for table 4: ${OWN_ENCODER}, CLIP or Learnable CLIP`, named([OWN_ENCODER, "CLIP", "Learnable CLIP"]), new Map())
+    .option("--generated <name=folder>", `images for table 4 in place of those that are generated now: ${generators.join(", ")}`, named(generators), new Map())
     .option("--real <folder>", "real images to compare those with (default: the images of the data set)")
     .option("--inception <file>", "weights of InceptionV3, for FID")
     .option("--xrv <file>", "weights of torchxrayvision's DenseNet-121, for FID_XRV");

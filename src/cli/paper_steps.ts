@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { isAbsolute, join, relative } from "node:path";
 import type { DatasetName } from "../data/layouts/find_node.ts";
+import { OWN_ENCODER } from "../paper/published.ts";
 import { exitCodes, log } from "./command.ts";
-import { DRAWN_FILMS, type PaperOptions } from "./paper_options.ts";
+import { DRAWN_FILMS, type PaperOptions, generators } from "./paper_options.ts";
 
 /** Seed of the phantom whose test films the shipped model was never trained on. */
 const PHANTOM_SEED = "1";
@@ -36,10 +37,14 @@ export function paperFolders(out: string) {
     lastSteps: at("last-steps"),
     layers: at("layers"),
     timesteps: at("timesteps"),
-    encoder: (name: string) => at(`encoder-${name.toLowerCase().replaceAll(" ", "-")}`),
+    encoder: (name: string) => at(`encoder-${slug(name)}`),
     lora: (rank: string) => at(`lora-${rank}`),
+    prompts: at("prompts.csv"),
+    generated: (name: string) => at(`generated-${slug(name)}`),
   };
 }
+
+const slug = (name: string) => name.toLowerCase().replaceAll(" ", "-");
 
 /** The data set that the steps go through. */
 export function paperData({ out, dataset, data }: PaperOptions): { dataset?: DatasetName; data: string } {
@@ -72,6 +77,27 @@ export function paperSteps(options: PaperOptions): PaperStep[] {
   ];
 }
 
+/** Prompts of table 4, and how many images of each are compared with each other. */
+export const PROMPTS = 20;
+const IMAGES = "4";
+
+/** The steps that generate images for table 4 from the file of prompts, by model: of those of it that are there. */
+export function generateSteps(options: PaperOptions): Map<string, PaperStep> {
+  const { out, encoder, generated, steps } = options;
+  const folders = paperFolders(out);
+  const missing = generators.filter((name) => !generated.has(name) && (name === OWN_ENCODER || encoder.has(name)));
+  return new Map(missing.map((name) => {
+    const model = name === OWN_ENCODER ? options.model : encoder.get(name);
+    const folder = folders.generated(name);
+    return [name, { name: `images, ${name}`, folder, args: ["generate", ...modelArgs(options, model), "--prompts", folders.prompts, "--count", IMAGES, "--steps", String(steps), "--out", folder] }];
+  }));
+}
+
+/** Where the images of each model are: those that were given, and those that the steps have generated. */
+export function generatedImages(options: PaperOptions): Map<string, string> {
+  return new Map([...options.generated, ...[...generateSteps(options)].map(([name, { folder }]) => [name, join(folder, "images")] as const)]);
+}
+
 /** Most values of n in figure 5. */
 const MOST_LAST = 12;
 
@@ -86,11 +112,14 @@ function dataArgs(options: PaperOptions): string[] {
   return [...(dataset ? ["--dataset", dataset] : []), "--data", data, ...optional("--images", options.images), ...optional("--split", options.split)];
 }
 
-function runArgs({ textEncoder, ema, dtype, batch, memoryBudget, cache, seed, model: own }: PaperOptions, model: string | undefined): string[] {
-  const isOwn = model === own;
+function runArgs(options: PaperOptions, model: string | undefined): string[] {
+  return [...modelArgs(options, model), ...(options.cache ? [] : ["--no-cache"])];
+}
+
+function modelArgs({ textEncoder, ema, dtype, batch, memoryBudget, seed, model: own }: PaperOptions, model: string | undefined): string[] {
   return [
-    ...optional("--model", model), ...optional("--text-encoder", isOwn ? textEncoder : undefined), ...(ema ? ["--ema"] : []),
-    "--dtype", dtype, "--batch", String(batch), "--seed", String(seed), ...optional("--memory-budget", memoryBudget), ...(cache ? [] : ["--no-cache"]),
+    ...optional("--model", model), ...optional("--text-encoder", model === own ? textEncoder : undefined), ...(ema ? ["--ema"] : []),
+    "--dtype", dtype, "--batch", String(batch), "--seed", String(seed), ...optional("--memory-budget", memoryBudget),
   ];
 }
 

@@ -67,7 +67,7 @@ function firstStepFindings(run: SweptRun, modes: readonly Mode[]): string[] {
   return [...new Set([counts[0], counts[counts.length - 1]])].flatMap((steps) => {
     const of = (mode: Mode) => rowsWhere(run, { mode, steps, tokens: "lexical", merge: "none" });
     const difference = pairedDifference(of("gt"), of("gt1"))?.all.metrics.cnr;
-    return difference ? [`At T = ${steps}, GT + CFG less GT-1 + CFG: CNR ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${steps === 1 ? "; in the paper the two are the same at one timestep" : ""}.`] : [];
+    return difference ? [`At T = ${steps}, GT + CFG less GT-1 + CFG: CNR ${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]${steps === 1 ? "; the paper calls the two the same at one timestep, though GT + CFG noises the film to the schedule's first timestep there and GT-1 + CFG to the last of training" : ""}.`] : [];
   });
 }
 

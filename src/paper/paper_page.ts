@@ -1,11 +1,11 @@
-import type { GroupSummary } from "../eval/summary.ts";
+import type { Estimate, GroupSummary } from "../eval/summary.ts";
 import { panel } from "../profile/page_shell.ts";
 import { pageScript } from "../profile/page_script.ts";
 import { profileStyle } from "../profile/page_style.ts";
 import { Html, html } from "../report/html.ts";
 import { type Row, page, section } from "../report/page.ts";
 import { plotStyle } from "../report/plot.ts";
-import { type JudgedClaim, type Verdict, claimSentence, shownMetrics, signed } from "./claims.ts";
+import { type JudgedClaim, type Verdict, claimSentence, shownMetrics, signed, verdictOf } from "./claims.ts";
 import { type ChartFigure, controlCharts } from "./figures.ts";
 import { type MethodMaps, type SamplePictures, type WordMaps, methodFigure, pictureScript, pictureStyle, sampleTable, wordFigure } from "./pictures.ts";
 import { figures } from "./published.ts";
@@ -47,7 +47,7 @@ ${notes.map((note) => html`<div class="banner">${note}</div>`)}
 </header>
 <main>
 ${panel("Where this agrees with the paper, and where not", verdictCounts(claims), claimTable(claims), sentences(claims))}
-${panel("Controls", html`<p class="note quiet">What a map is worth shows beside maps that should be worse: paired differences over the same samples, means with their 95 % intervals over films.</p>`, controlTable(controls))}
+${panel("Controls", html`<p class="note quiet">What a map is worth shows beside maps that should be worse. Below each mean, by how much the phrase's own map is better on the same samples (paired).</p>`, controlTable(controls))}
 ${tables.map(paperTable)}
 ${controlled(2, wordFigure(words))}
 ${controlled(3, methodFigure(methods))}
@@ -69,7 +69,7 @@ function figurePanel(figure: keyof typeof figures, content: Html, findings: read
     html`<p class="note quiet">The paper (${where}): ${says}</p>`,
     findings.length > 0 && html`<ul class="findings">${findings.map((finding) => html`<li>${finding}</li>`)}</ul>`,
     content,
-    html`<details><summary>Controls of the same run</summary>${plots(controlCharts(controls))}</details>`,
+    html`<details open><summary>Controls of the same run</summary>${plots(controlCharts(controls))}</details>`,
   );
 }
 
@@ -103,18 +103,20 @@ function sentences(claims: readonly JudgedClaim[]): Html {
 
 // --- tables ----------------------------------------------------------------------------------------------------------
 
+const controlMetrics = ["miou", "top1", "aucRoc", "cnr"] as const;
+
 function controlTable(controls: readonly Control[]): Html {
-  const metrics = ["miou", "top1", "aucRoc", "cnr"] as const;
-  const heads = metrics.flatMap((metric) => [html`<th class="number">${shownMetrics[metric]}</th>`, html`<th class="number">lead of the phrase</th>`]);
-  const rows = controls.map(({ name, summary, lead }) => html`<tr><td>${name}</td><td class="number">${summary.rows}</td>${metrics.flatMap((metric) => [measuredCell(summary.metrics[metric] ?? { missing: "–" }), leadCell(lead, metric)])}</tr>`);
+  const heads = controlMetrics.map((metric) => html`<th class="number">${shownMetrics[metric]}</th>`);
+  const rows = controls.map((control) => html`<tr><td>${control.name}</td><td class="number">${control.summary.rows}</td>${controlMetrics.map((metric) => controlCell(control, metric))}</tr>`);
   return html`<div class="wide"><table class="measures"><thead><tr><th>map</th><th class="number">samples</th>${heads}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
-function leadCell(lead: GroupSummary | undefined, metric: "miou" | "top1" | "aucRoc" | "cnr"): Html {
-  const estimate = lead?.metrics[metric];
-  if (!estimate) return html`<td></td>`;
-  const { mean, low, high } = estimate;
-  return html`<td class="number ${low > 0 ? "better" : high < 0 ? "worse" : "noise"}" data-value="${mean}">${signed(mean)} [${signed(low)}, ${signed(high)}]</td>`;
+function controlCell({ summary, lead }: Control, metric: (typeof controlMetrics)[number]): Html {
+  const own = summary.metrics[metric];
+  const difference = lead?.metrics[metric] ?? undefined;
+  if (!own) return html`<td></td>`;
+  const verdict = difference && verdictClasses[verdictOf(difference, 1)];
+  return html`<td class="number" data-value="${own.mean}">${withInterval(own)}${difference && html`<br><span class="${verdict}">${signed(difference.mean)} [${signed(difference.low)}, ${signed(difference.high)}]</span>`}</td>`;
 }
 
 function paperTable({ title, where, keys, columns, rows }: PaperTable): Html {
@@ -125,13 +127,18 @@ function paperTable({ title, where, keys, columns, rows }: PaperTable): Html {
 
 function measuredCell(here: Measured): Html {
   if ("missing" in here) return html`<td class="quiet missing" data-value="">${here.missing}</td>`;
-  const { mean, low, high } = here;
-  return html`<td class="number" data-value="${mean}">${mean.toFixed(3)}${low !== high && html` <span class="interval">[${low.toFixed(3)}, ${high.toFixed(3)}]</span>`}</td>`;
+  return html`<td class="number" data-value="${here.mean}">${withInterval(here)}</td>`;
+}
+
+function withInterval({ mean, low, high }: Estimate): Html {
+  return html`${mean.toFixed(3)}${low !== high && html` <span class="interval">[${low.toFixed(3)}, ${high.toFixed(3)}]</span>`}`;
 }
 
 const paperStyle = `
 h3 { font-size: 0.95rem; margin: 16px 0 8px; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 18px; margin: 12px 0; }
+.panel > .note + .findings { margin-top: 10px; }
+.measures td { overflow-wrap: normal; }
 .interval { color: var(--quiet); font-size: 0.92em; }
 .missing { text-align: right; font-style: italic; font-size: 0.92em; }
 .tall { max-height: 640px; overflow-y: auto; }

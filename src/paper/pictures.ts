@@ -66,7 +66,7 @@ export function sampleTable(samples: readonly SamplePictures[]): Html {
 }
 
 function picture({ url, name }: PagePicture, title: string, caption: Html | undefined): Html {
-  return html`<figure><img class="opens" loading="lazy" src="${url}" alt="${name}" title="${title}">${caption && html`<figcaption>${caption}</figcaption>`}</figure>`;
+  return html`<figure><img class="opens" decoding="async" src="${url}" alt="${name}" title="${title}">${caption && html`<figcaption>${caption}</figcaption>`}</figure>`;
 }
 
 function verdictClass({ top1 }: RowMetrics): string {
@@ -84,6 +84,7 @@ export const pictureStyle = `
 .strip-of img { display: block; width: 104px; height: 104px; object-fit: contain; background: #000; border-radius: 3px; }
 #samples .strip-of { flex-wrap: nowrap; }
 #samples .strip-of figure, #samples .strip-of img { width: 76px; height: 76px; }
+.films { margin-top: 12px; }
 .film-row { margin: 0 0 14px; }
 .film-row .note { margin: 0 0 4px; }
 img.opens { cursor: zoom-in; }

@@ -119,7 +119,7 @@ export interface ImageQuality {
   readonly images: number;
 }
 
-/** Table 4: image quality against grounding. `quality` and `sweeps` by encoder, as `--generated` and `--encoder` name them. */
+/** Table 4: image quality against grounding. `quality` and `sweeps` by encoder, as `--encoder` names them. */
 export function qualityTable(quality: ReadonlyMap<string, ImageQuality>, sweeps: ReadonlyMap<string, SweptRun>): PaperTable {
   return {
     id: "table4", title: "Table 4: image quality and grounding", where: "appendix D, table 4; the paper gives no MS-SSIM",
@@ -129,16 +129,16 @@ export function qualityTable(quality: ReadonlyMap<string, ImageQuality>, sweeps:
       const images = quality.get(encoder);
       const swept = sweeps.get(encoder);
       const grounding = swept && summarise(rowsWhere(swept, { mode: "gt", tokens: "lexical", merge: "none" }))[0]?.all;
-      const generated = images ? [] : [`--generated "${encoder}=DIR"`];
-      const distance = (value: number | undefined, option: string) => (value === undefined ? needs([...generated, option].join(" and ")) : single(value));
+      const model = `--encoder "${encoder}=DIR"`;
+      const distance = (value: number | undefined, option: string) => (value === undefined ? needs([...(images ? [] : [model]), option].join(" and ")) : single(value));
       return {
         keys: [encoder === OWN_ENCODER ? `this model (${name} in the paper)` : name],
         samples: images?.images ?? 0,
         cells: [
           { here: distance(images?.fid, "--inception FILE"), paper: [fid] },
           { here: distance(images?.fidXrv, "--xrv FILE"), paper: [fidXrv] },
-          { here: images?.msSsim ? single(images.msSsim.mean) : needs(generated.join() || "more images") },
-          { here: grounding?.metrics.cnr ?? needs(`--encoder "${encoder}=DIR"`), paper: [cnr] },
+          { here: images?.msSsim ? single(images.msSsim.mean) : needs(images ? "two images of one prompt" : model) },
+          { here: grounding?.metrics.cnr ?? needs(model), paper: [cnr] },
         ],
       };
     }),
