@@ -1,5 +1,6 @@
 // The door attnscope/training: recipes, losses and the loop, for browsers and Node. Data come from the caller; runs in a
 // folder, data sets and checkpoints on a disk are exported by Node's door of attnscope itself.
+export { LORA_FILE, LORA_FOLDER, LORA_PREFIX, attachLora, attachLoraOf, loraPrefixes, type Lora } from "./models/lora.ts";
 export * from "./ops/loss.ts";
 export * from "./ops/optim.ts";
 export { checkSameConfiguration, checkpointFiles, emaFolder, parameterOutputs, type CheckpointFile, type Configuration } from "./training/checkpoint.ts";
@@ -9,7 +10,6 @@ export * from "./training/encoder_training.ts";
 export { firstNotFinite } from "./training/finite.ts";
 export * from "./training/initial_weights.ts";
 export { train, type StepRecord, type TrainingRun } from "./training/loop.ts";
-export { LORA_FILE, LORA_PREFIX, attachLora, attachLoraOf, loraInitialValues, loraPrefixes, type Lora } from "./training/lora.ts";
 export * from "./training/loss_watch.ts";
 export { Optimisation, type StepResult } from "./training/optimisation.ts";
 export { phantomAttributes } from "./training/phantom_attributes.ts";

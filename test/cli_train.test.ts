@@ -130,6 +130,7 @@ describe("train", () => {
       [{ keep: 0 }, /^--keep: 0 is not a whole number of 1 or more/],
       [{ saveEvery: 1.5 }, /^--save-every: 1.5 is not/],
       [{ divergence: 0.5 }, /^--divergence: 0.5 is neither 0 nor above 1/],
+      [{ saveModel: `${run}/.` }, /^--save-model: .* is --out, the run's own folder; choose another/],
       [{ startFrom: run, fromScratch: true }, /^--start-from: does not go with --from-scratch; choose one/],
     ];
     for (const [change, message] of cases) assert.throws(() => checkRunOptions({ ...sound, ...change }), (error) => error instanceof InputError && message.test(error.message));

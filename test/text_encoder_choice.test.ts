@@ -10,7 +10,8 @@ import { BertModel, readBertConfig } from "../src/models/bert.ts";
 import { loadLatentDiffusion, loadLatentEncoders } from "../src/models/ldm.ts";
 import { loadPipeline } from "../src/node.ts";
 import { nodePlatform } from "../src/platform_node.ts";
-import { assembleModel, openModelFolder } from "../src/training/model_folder_node.ts";
+import { assembleModel } from "../src/training/assemble_model_node.ts";
+import { openModelFolder } from "../src/training/model_folder_node.ts";
 import { temporaryFolder } from "./cli_process.ts";
 import { bertTokenizer, randomTensors, renamed, safetensors, torchFile } from "./published_encoders.ts";
 

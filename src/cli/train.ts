@@ -8,14 +8,15 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import { BertModel } from "../models/bert.ts";
 import { loadModel } from "../models/load.ts";
+import { LORA_FILE, LORA_FOLDER, LORA_PREFIX, attachLora } from "../models/lora.ts";
 import { type Model, freeModel } from "../models/parameters.ts";
 import type { OpenedTextEncoder } from "../models/text_encoder_folder.ts";
+import { assembleModel, checkModelPlace } from "../training/assemble_model_node.ts";
 import { AttributeHeads, encoderRecipe, encoderTask } from "../training/encoder_training.ts";
-import { initialWeights, normalValues, zeroValues } from "../training/initial_weights.ts";
+import { initialWeights, loraInitialValues, normalValues, zeroValues } from "../training/initial_weights.ts";
 import { openLatents } from "../training/latent_dataset_node.ts";
-import { LORA_FILE, LORA_PREFIX, attachLora, loraInitialValues } from "../training/lora.ts";
 import type { StepRecord } from "../training/loop.ts";
-import { type ModelFolder, assembleModel, filmImages, openModelFolder } from "../training/model_folder_node.ts";
+import { type ModelFolder, filmImages, openModelFolder } from "../training/model_folder_node.ts";
 import { phantomAttributes } from "../training/phantom_attributes.ts";
 import { type Recipe, completeRecipe, publishedRecipe } from "../training/recipe.ts";
 import { type RunPart, type RunResult, runTraining } from "../training/run_node.ts";
@@ -100,6 +101,7 @@ function unetCommand(): Command {
 
 async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe, tell: Tell): Promise<Training> {
   const model = openModelFolder(options.model, options);
+  if (await openFolder(options.model).has(`${LORA_FOLDER}/${LORA_FILE}`)) throw new InputError("--model", `${options.model} has a LoRA, which a training does not build on; name the model that it was made for, and to go on with it, this one with --start-from`);
   const [unet, schedule, vae, data] = [await model.unet(), await model.schedule(), await model.vae(), await openLatents(options.data)];
   if (schedule.predictionType !== recipe.predictionType) throw new InputError("--prediction-type", `is ${recipe.predictionType}, ${model.name}/scheduler says ${schedule.predictionType}; give the same in both`);
   if (data.textShape[1] !== unet.config.levels[0].contextWidth) throw new InputError(options.data, `has texts of ${data.textShape[1]} channels, the U-Net reads ${unet.config.levels[0].contextWidth}; precompute with this model`);
@@ -132,7 +134,7 @@ async function loraPart(gpu: Gpu, model: ModelFolder, unet: Model, { startFrom }
   await loadModel(gpu, unet, weights, { dtype: recipe.dtype === "f16" ? "f16" : "auto" }).finally(() => weights.close());
   frozen.push(unet);
   const lora = attachLora(unet, { rank: recipe.loraRank, alpha: recipe.loraAlpha || recipe.loraRank });
-  const place = { folder: "unet_lora", weightsFile: LORA_FILE, keyPrefix: LORA_PREFIX, others: lora.alphas };
+  const place = { folder: LORA_FOLDER, weightsFile: LORA_FILE, keyPrefix: LORA_PREFIX, others: lora.alphas };
   const file = `${place.folder}/${LORA_FILE}`;
   return { place, model: lora, start: startFrom === undefined ? initialWeights(lora.parameters, recipe.seed, loraInitialValues) : await openCheckpoint(openFolder(startFrom), file) };
 }
@@ -229,6 +231,7 @@ type Prepare<O> = (gpu: Gpu, options: O, recipe: Recipe, tell: Tell) => Promise<
 async function run<O extends TrainOptions>(options: O, recipe: Recipe, prepare: Prepare<O>): Promise<void> {
   checkRunOptions(options);
   const { out, json, saveModel } = options;
+  if (saveModel !== undefined) await checkModelPlace(options.model, saveModel);
   const signal = interruptSignal();
   const gpu = await openGpu();
   const progress = createProgress();

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { InputError } from "../errors.ts";
 import { type Recipe, completeRecipe, publishedRecipe, publishedSeeds } from "../training/recipe.ts";
@@ -79,13 +80,14 @@ export function recipeOf(options: RunCommandOptions, defaults: Readonly<Recipe> 
 }
 
 /** Checks the options of the run itself. @throws InputError naming the option */
-export function checkRunOptions({ resume, saveEvery, keep, divergence, startFrom, fromScratch }: RunCommandOptions): void {
+export function checkRunOptions({ out, resume, saveEvery, keep, divergence, startFrom, fromScratch, saveModel }: RunCommandOptions): void {
   if (resume !== undefined && resume !== "latest") throw new InputError("--resume", `is ${resume}; the one choice is latest`);
   for (const [name, value] of [["--save-every", saveEvery], ["--keep", keep]] as const) {
     if (!Number.isSafeInteger(value) || value < 1) throw new InputError(name, `${value} is not a whole number of 1 or more`);
   }
   if (divergence !== 0 && divergence <= 1) throw new InputError("--divergence", `${divergence} is neither 0 nor above 1`);
   if (startFrom !== undefined && fromScratch) throw new InputError("--start-from", "does not go with --from-scratch; choose one");
+  if (saveModel !== undefined && resolve(saveModel) === resolve(out)) throw new InputError("--save-model", `${saveModel} is --out, the run's own folder; choose another`);
 }
 
 export function number(text: string): number {

@@ -9,6 +9,7 @@ import type { TensorSource } from "../weights/checkpoint.ts";
 import { findWeights, openCheckpoint } from "../weights/open_checkpoint.ts";
 import type { Config } from "../config.ts";
 import { loadModel } from "./load.ts";
+import { LORA_FILE, LORA_FOLDER, type Lora, attachLoraOf, loraPrefixes } from "./lora.ts";
 import { type Model, freeModel } from "./parameters.ts";
 import type { TextEncoderModel } from "./text_encoder.ts";
 import { type TextEncoderPlace, findTextEncoder, openTextEncoder, ownTextEncoder } from "./text_encoder_folder.ts";
@@ -20,7 +21,7 @@ import { AutoencoderKL, readVaeConfig } from "./vae.ts";
 export interface LdmOptions {
   /** Storage of the U-Net's weights and activations. Default f32 (weights that are f16 in the file stay f16: exact). */
   dtype?: Float;
-  /** Take the U-Net from `unet_ema/`. */
+  /** Take the moving averages: the U-Net from `unet_ema/`, or where the folder has a LoRA, that from `unet_lora_ema/`. */
   ema?: boolean;
   /**
    * Folder, path or URL of a text encoder with its tokenizer, in place of the model's own: a published repository with
@@ -48,7 +49,10 @@ export interface LatentEncoders {
 
 /** A latent diffusion model: text encoder, U-Net, VAE, tokenizer and schedule of one folder in the diffusers layout. */
 export interface LatentDiffusion extends LatentEncoders {
+  /** With the factors of the folder's LoRA on its projections, where it has one. */
   readonly unet: UNet2DConditionModel;
+  /** Folder of these factors. */
+  readonly lora?: string;
   readonly schedule: Schedule;
   /** Type of the U-Net's activations; the text encoder and the VAE run in f32 (the VAE's activations overflow f16). */
   readonly dtype: Float;
@@ -59,13 +63,21 @@ export async function loadLatentDiffusion(gpu: Gpu, platform: Platform, folder: 
   const dtype = options.dtype ?? "f32";
   if (dtype === "f16" && !gpu.has("shader-f16")) throw new InputError("--dtype", "f16 needs the device feature shader-f16, which this device does not have; use f32");
   const parts = createPartLoader(gpu, platform, folder, options);
-  const unetFolder = options.ema ? "unet_ema" : "unet";
+  const average = options.ema ? "_ema" : "";
+  // A LoRA was trained on the U-Net itself, not on its average.
+  const loraFolder = (await folder.has(`${LORA_FOLDER}/${LORA_FILE}`)) ? `${LORA_FOLDER}${average}` : undefined;
+  const unetFolder = loraFolder ? "unet" : `unet${average}`;
   const unet = new UNet2DConditionModel(readUNetConfig(...(await parts.config(`${unetFolder}/config.json`))));
   const { encoders, weights } = await openEncoders(parts, platform, folder, options);
   const schedule = new Schedule(...(await parts.config("scheduler/scheduler_config.json")));
   checkUNetFits(folder.name, unet.config, encoders);
-  await parts.load([...weights, { folder, directory: unetFolder, model: unet, dtype: dtype === "f16" ? "f16" : "auto" }]);
-  return { gpu, name: folder.name, ...encoders, unet, schedule, dtype, sha256: parts.sha256(), free: parts.free };
+  const storage = dtype === "f16" ? "f16" : "auto";
+  await parts.load([
+    ...weights,
+    { folder, directory: unetFolder, model: unet, dtype: storage },
+    ...(loraFolder ? [{ folder, directory: loraFolder, file: LORA_FILE, model: await attachLoraIn(parts, folder, loraFolder, unet), dtype: storage, prefixes: loraPrefixes } as const] : []),
+  ]);
+  return { gpu, name: folder.name, ...encoders, unet, lora: loraFolder, schedule, dtype, sha256: parts.sha256(), free: parts.free };
 }
 
 /**
@@ -83,10 +95,22 @@ export async function loadLatentEncoders(gpu: Gpu, platform: Platform, folder: F
   return { gpu, name: folder.name, ...encoders, sha256: parts.sha256(), free: parts.free };
 }
 
+/** Puts the factors of a folder's LoRA on a U-Net; they are yet to be loaded. What multiplies them goes into the hash. */
+async function attachLoraIn(parts: PartLoader, folder: FolderSource, directory: string, unet: UNet2DConditionModel): Promise<Lora> {
+  const file = await openCheckpoint(folder, `${directory}/${LORA_FILE}`);
+  const lora = await attachLoraOf(unet, file).finally(() => file.close());
+  parts.hash(JSON.stringify([...unet.parameters.values()].flatMap(({ name, lowRank }) => (lowRank ? [[name, lowRank.factor]] : []))));
+  return lora;
+}
+
 /** A model whose weights are to be loaded. */
 interface Part {
   folder: FolderSource;
   directory: string;
+  /** The file in it, where that has no usual name. */
+  file?: string;
+  /** Prefixes of its keys (`LoadOptions`). */
+  prefixes?: readonly string[];
   model: Model;
   dtype: Float | "auto";
   /** The checkpoint's tensors by the model's names. Default: as they are. */
@@ -109,11 +133,11 @@ function createPartLoader(gpu: Gpu, platform: Platform, folder: FolderSource, { 
   const hash = (text: string) => hasher.update(new TextEncoder().encode(text));
   const loaded: Model[] = [];
   const free = () => loaded.forEach(freeModel);
-  const loadOne = async ({ folder, directory, model, dtype, tensorsOf }: Part) => {
-    const checkpoint = await openCheckpoint(folder, await findWeights(folder, directory));
+  const loadOne = async ({ folder, directory, file, model, dtype, prefixes, tensorsOf }: Part) => {
+    const checkpoint = await openCheckpoint(folder, file === undefined ? await findWeights(folder, directory) : `${directory}/${file}`);
     try {
       await loadModel(gpu, model, tensorsOf?.(checkpoint) ?? checkpoint, {
-        dtype, signal,
+        dtype, prefixes, signal,
         onBytes: (bytes) => hasher.update(bytes),
         onProgress: (bytes, total) => onProgress?.(directory || "text_encoder", bytes, total),
       });

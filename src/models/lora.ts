@@ -1,9 +1,8 @@
 import { InputError, WeightsError } from "../errors.ts";
-import { type Model, Parameter } from "../models/parameters.ts";
 import { type TensorSource, readTensor } from "../weights/checkpoint.ts";
 import { convertFloats, isConvertible } from "../weights/float_bytes.ts";
 import type { TensorOutput } from "../weights/safetensors_writer.ts";
-import { type InitialValues, normalValues, zeroValues } from "./initial_weights.ts";
+import { type Model, Parameter } from "./parameters.ts";
 
 /** Low-rank factors on the attention projections of a model (Hu et al. 2021), as diffusers stores them: a model of its own. */
 export interface Lora extends Model {
@@ -24,6 +23,9 @@ export const LORA_PREFIX = "unet.";
 
 /** File of the factors, as diffusers calls it. */
 export const LORA_FILE = "pytorch_lora_weights.safetensors" as const;
+
+/** Folder of a model that has them, beside `unet`. */
+export const LORA_FOLDER = "unet_lora";
 
 /** The layers that carry factors: the projections of self- and cross-attention. */
 const PROJECTION = /\.attn[12]\.(to_q|to_k|to_v|to_out\.0)$/;
@@ -85,11 +87,6 @@ function attach(model: Model, ranks: ReadonlyMap<string, LoraRank>): Lora {
       for (const weight of carriers) weight.lowRank = undefined;
     },
   };
-}
-
-/** Factors start as peft's do for diffusers: down normal with deviation 1 / rank, up zero, so that nothing changes at first. */
-export function loraInitialValues({ name, shape }: Parameter): InitialValues {
-  return name.endsWith("lora.up.weight") ? zeroValues : normalValues(1 / shape[0]);
 }
 
 /** peft's names as diffusers'. */

@@ -89,6 +89,7 @@ function deviceRows({ model, adapter, driver, dtype }: ResultRecord, { results }
   const peak = results.reduce((most, { record }) => Math.max(most, record.run.gpuBytesPeak), 0);
   return [
     ["model", model.name],
+    ...(model.lora === undefined ? [] : [["LoRA", model.lora] as const]),
     ["SHA-256", model.sha256],
     ["dtype", dtype],
     ["adapter", adapter],

@@ -16,8 +16,8 @@ import { boxOnFilm, pointOnFilm } from "./film_coordinates.ts";
 export interface ResultRecord {
   version: string;
   image: { name: string; sha256: string; width: number; height: number; notes: readonly string[] };
-  /** `textEncoder`: where it is not the model's own. The hash is of all parts that were used. */
-  model: { name: string; sha256: string; textEncoder?: string };
+  /** `textEncoder`: where it is not the model's own; `lora`: the folder of the LoRA on its U-Net. The hash is of all parts that were used. */
+  model: { name: string; sha256: string; textEncoder?: string; lora?: string };
   adapter: string;
   driver: string;
   dtype: string;
@@ -98,7 +98,7 @@ export function resultRecord(result: GroundResult, context: RecordContext): Resu
   return {
     version: context.version,
     image: { name: context.imageName, sha256: context.imageSha256, width: film.width, height: film.height, notes: film.notes },
-    model: { name: lastName(ldm.name), sha256: ldm.sha256, textEncoder: ldm.textEncoderName && lastName(ldm.textEncoderName) },
+    model: { name: lastName(ldm.name), sha256: ldm.sha256, textEncoder: ldm.textEncoderName && lastName(ldm.textEncoderName), lora: ldm.lora },
     adapter: ldm.gpu.adapter.device,
     driver: ldm.gpu.adapter.description,
     dtype: ldm.dtype,

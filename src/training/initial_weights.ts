@@ -50,6 +50,11 @@ export function normalValues(deviation: number): InitialValues {
 /** Zeros. */
 export const zeroValues: InitialValues = ({ size }) => new Float32Array(size);
 
+/** Factors start as peft's do for diffusers: down normal with deviation 1 / rank, up zero, so that nothing changes at first. */
+export function loraInitialValues({ name, shape }: Parameter): InitialValues {
+  return name.endsWith("lora.up.weight") ? zeroValues : normalValues(1 / shape[0]);
+}
+
 /** Numbers in [0, 1) of a parameter of its own: they do not depend on what other parameters there are. */
 function generatorOf(seed: number, name: string): () => number {
   const random = createRandom(seed, ...new TextEncoder().encode(name));

@@ -1,5 +1,3 @@
-import { cp, readdir } from "node:fs/promises";
-import { basename, join, relative } from "node:path";
 import type { Config } from "../config.ts";
 import { readFilm } from "../data/decode_node.ts";
 import type { DataSample } from "../data/layouts/layout.ts";
@@ -11,8 +9,6 @@ import { type OpenedTextEncoder, findTextEncoder, openTextEncoder, ownTextEncode
 import { UNet2DConditionModel } from "../models/unet.ts";
 import { readUNetConfig } from "../models/unet_config.ts";
 import { AutoencoderKL, readVaeConfig } from "../models/vae.ts";
-import { tokenizerFileNames } from "../text/tokenizer_files.ts";
-import { onDisk } from "../weights/atomic_file_node.ts";
 import { parseJson, readText } from "../weights/byte_source.ts";
 import { openFolder } from "../weights/byte_source_node.ts";
 import type { Checkpoint, TensorSource } from "../weights/checkpoint.ts";
@@ -66,29 +62,6 @@ export function openModelFolder(path: string, options: { textEncoder?: string } 
       }
     },
   };
-}
-
-/**
- * Makes a whole model folder of a checkpoint: the base model's folder, with what the checkpoint has in place of its
- * own, and the text encoder of another folder where one is named. Moving averages lie beside, such as `unet_ema`.
- */
-export async function assembleModel(base: string, checkpoint: string, out: string, options: { textEncoder?: string } = {}): Promise<void> {
-  const entries = await readdir(checkpoint, { withFileTypes: true });
-  const parts = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const replaced = options.textEncoder === undefined ? parts : [...parts, "text_encoder", "tokenizer"];
-  const kept = (source: string) => !replaced.includes(relative(base, source)) && basename(source) !== "samples";
-  await onDisk(out, cp(base, out, { recursive: true, filter: kept }));
-  if (options.textEncoder !== undefined) await copyTextEncoder(options.textEncoder, out, parts.includes("text_encoder"));
-  for (const part of parts) await onDisk(out, cp(join(checkpoint, part), join(out, part), { recursive: true }));
-}
-
-/** Copies an encoder's files, whose weights stay out where they were trained, and its tokenizer's. */
-async function copyTextEncoder(source: string, out: string, isTrained: boolean): Promise<void> {
-  const { directory, tokenizerDirectory } = await findTextEncoder(openFolder(source));
-  const copy = (from: string, to: string, names: readonly string[]) => Promise.all(names.map((name) => onDisk(out, cp(join(source, from, name), join(out, to, name)))));
-  const filesOf = async (of: string) => (await readdir(join(source, of), { withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name);
-  if (!isTrained) await copy(directory, "text_encoder", await filesOf(directory));
-  await copy(tokenizerDirectory, "tokenizer", (await filesOf(tokenizerDirectory)).filter((name) => tokenizerFileNames.includes(name)));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { backward } from "../autograd.ts";
 import { loadModel } from "../models/load.ts";
+import { LORA_FILE, attachLoraOf, loraPrefixes, peftName } from "../models/lora.ts";
 import { type Model, freeModel } from "../models/parameters.ts";
 import type { UNet2DConditionModel } from "../models/unet.ts";
 import { mseLoss } from "../ops/loss.ts";
@@ -7,7 +8,6 @@ import { toChannelsLast } from "../ops/pointwise.ts";
 import { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { pytorchOrder } from "../training/checkpoint.ts";
-import { LORA_FILE, attachLoraOf, loraPrefixes, peftName } from "../training/lora.ts";
 import { openCheckpoint } from "../weights/open_checkpoint.ts";
 import { gradientBound, lossBound, outputBound } from "./bounds.ts";
 import { type Golden, type VerifyContext, companion, upload } from "./context.ts";
