@@ -9,7 +9,7 @@ import { loadPipeline } from "../src/node.ts";
 import type { Reading } from "../src/grounding/bias_merging.ts";
 import { contrastMeter } from "../src/grounding/contrast_meter.ts";
 import { truthMetrics } from "../src/grounding/metrics.ts";
-import { capturePasses } from "../src/sweep/capture.ts";
+import { capturePasses, prepareSweepPhrase } from "../src/sweep/capture.ts";
 import { composeMaps } from "../src/sweep/compose.ts";
 import { completeGrid, lastStepsOf, layerSetsOf } from "../src/sweep/grid.ts";
 import { type LayerMeans, pickMeans, readMeans, uploadMeans } from "../src/sweep/layer_means.ts";
@@ -75,6 +75,16 @@ test("settings that differ after capture cost no evaluation of the U-Net; modes 
   assert.deepEqual(evaluations, [2 * 3 + 2 * 2 * 3, 2 * 3]);
   const unmerged = completeGrid({ merges: ["none"], steps: [2], seed: 12 }, 7);
   for await (const pass of capturePasses(pipeline, requests, unmerged)) assert.equal(pass.evaluations, 2 * 3, "no text bias without a merge");
+});
+
+test("without a label the disease's choice is all tokens; an unknown label is refused", async () => {
+  const grid = completeGrid({}, 7);
+  const { choices } = await prepareSweepPhrase(pipeline, { phrase: "left mid lung consolidation" }, grid);
+  const [lexical, disease, all] = choices.map(({ weights }) => [...weights]);
+  assert.deepEqual(disease, all);
+  const [, known] = (await prepareSweepPhrase(pipeline, { phrase: "left mid lung consolidation", label: "Consolidation" }, grid)).choices;
+  assert.notDeepEqual([...known.weights], lexical);
+  await assert.rejects(prepareSweepPhrase(pipeline, { phrase: "edema", label: "Fracture" }, grid), /--label: Fracture is not a known label/);
 });
 
 test("no memory is left behind, also where a sweep is left early", async () => {

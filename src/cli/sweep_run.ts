@@ -72,7 +72,7 @@ export async function sweepSamples(evaluation: Evaluation, plan: SweepPlan, fold
 
 const passesOf = ({ grid }: SweepPlan) => grid.modes.length * grid.steps.length;
 
-/** As many rows as a pass takes; those of one film stay together where they fit. */
+/** As many rows as a pass takes, film by film. */
 async function* gatherItems(films: AsyncIterable<FilmWork>, rowsOf: ReadonlyMap<string, readonly PlannedRow[]>, atOnce: number): AsyncGenerator<SweepItem[]> {
   let items: SweepItem[] = [];
   for await (const film of films) {

@@ -18,7 +18,7 @@ import { type CapturedLayer, type LayerMeans, reduceToMeans } from "./layer_mean
 
 /** A film and a phrase to find in it. */
 export interface SweepRequest extends GroundRequest {
-  /** The disease, for the token choice of that name. */
+  /** The disease, for the token choice of that name; without one it takes all tokens, as where no word of it is found. */
   label?: string;
 }
 
@@ -71,7 +71,8 @@ export function requestsAtOnce({ ldm }: GroundingPipeline, { tokens, steps }: Pi
 
 /** Tokenises the phrase of a request and chooses its tokens in every way of the grid. Throws InputError for a phrase or label that cannot be used. */
 export async function prepareSweepPhrase({ ldm }: GroundingPipeline, { phrase, label }: Pick<SweepRequest, "phrase" | "label">, { tokens, reading }: Pick<SweepGrid, "tokens" | "reading">): Promise<SweepPhrase> {
-  const prepared = await Promise.all(tokens.map((choice) => preparePhrase(ldm, phrase, { tokens: choice, label, reading })));
+  const usable = tokens.map((choice) => (choice === "disease" && label === undefined ? "all" : choice));
+  const prepared = await Promise.all(usable.map((choice) => preparePhrase(ldm, phrase, { tokens: choice, label, reading })));
   return { phrase: prepared[0].phrase, encoding: prepared[0].encoding, choices: prepared.map(({ choice }) => choice) };
 }
 
