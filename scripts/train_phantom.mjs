@@ -23,11 +23,14 @@ const recipes = {
   ],
 };
 
-/** Parts that are shipped: folder of the trained model, and the one of weights/phantom that it becomes. */
-const shippedParts = [
-  ["text_encoder", "text_encoder", "model.safetensors"],
-  ["vae", "vae", "diffusion_pytorch_model.safetensors"],
-  ["unet_ema", "unet", "diffusion_pytorch_model.safetensors"],
+/** What is trained: the model's folder, without weights. */
+const definition = join("scripts", "phantom");
+
+/** Weights that are shipped, as f16: where the trained model has them, and their place in weights/phantom. */
+const shippedWeights = [
+  ["text_encoder/model.safetensors", "text_encoder/model.safetensors"],
+  ["vae/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"],
+  ["unet_ema/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.safetensors"],
 ];
 
 /** Shipped films: the first of the test films, whose findings take turns. */
@@ -56,17 +59,16 @@ export async function trainPhantom(root, env, [out = join(root, "phantom-run")])
   const run = (name) => ["--out", join(out, `${name}-run`), "--resume", "latest", "--from-scratch"];
 
   await attnscope("data", "phantom", "--count", FILMS, "--seed", SEED, "--out", films);
-  await attnscope("train", "encoder", "--model", shipped, "--data", training, ...run("encoder"), ...recipes.encoder, "--save-model", encoded);
+  await attnscope("train", "encoder", "--model", join(root, definition), "--data", training, ...run("encoder"), ...recipes.encoder, "--save-model", encoded);
   await attnscope("train", "vae", "--model", encoded, "--data", training, ...run("vae"), ...recipes.vae, "--save-model", coded);
   await attnscope("train", "standardise", "--model", coded, "--data", training);
   await attnscope("data", "precompute", training, "--model", coded, "--out", latents);
   await attnscope("train", "unet", "--model", coded, "--data", latents, ...run("unet"), ...recipes.unet, "--validation", test, "--save-model", model);
 
-  for (const [from, to, file] of shippedParts) {
-    await attnscope("weights", "convert", join(model, from, file), join(shipped, to, file), "--dtype", "f16");
+  cpSync(join(root, definition), shipped, { recursive: true });
+  for (const [from, to] of shippedWeights) {
+    await attnscope("weights", "convert", join(model, from), join(shipped, to), "--dtype", "f16");
   }
-  // Standardised latents have a scaling factor of 1.
-  cpSync(join(model, "vae", "config.json"), join(shipped, "vae", "config.json"));
   copySamples(test, join(shipped, "samples"));
   return 0;
 }
