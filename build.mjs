@@ -2,24 +2,14 @@
 //   node build.mjs                   everything
 //   node build.mjs --generate-only   only src/generated/kernels.ts
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compactKernelModule, kernelModule, parseKernel, withoutEnables } from "./scripts/wgsl.mjs";
-import { minifyWgsl, shortNames } from "./scripts/wgsl_minify.mjs";
+import { minifiedKernels, readKernels } from "./scripts/kernels.mjs";
+import { kernelModule } from "./scripts/wgsl.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
-const kernelsDir = join(root, "kernels");
-
-function wgslFiles(dir) {
-  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(dir, entry.name);
-    if (entry.isDirectory()) return entry.name === "lib" ? [] : wgslFiles(path);
-    return entry.name.endsWith(".wgsl") ? [path] : [];
-  });
-}
-
 /** Writes a file only when its content changes, by rename, so that watchers and parallel builds see whole files. */
 function writeIfChanged(path, text) {
   try {
@@ -33,35 +23,9 @@ function writeIfChanged(path, text) {
 }
 
 function generate() {
-  const readFragment = (name) => readFileSync(join(kernelsDir, name), "utf8");
-  const kernels = wgslFiles(kernelsDir)
-    .sort()
-    .map((path) => parseKernel(relative(kernelsDir, path).replaceAll("\\", "/"), readFileSync(path, "utf8"), readFragment));
+  const kernels = readKernels();
   writeIfChanged(join(root, "src/generated/kernels.ts"), kernelModule(kernels));
   return kernels;
-}
-
-/**
- * Embeds short WGSL: each kernel file is a module of its own, whose source map leads to the file as it was written.
- * The host knows a kernel by its overrides and prelude, so their names stay.
- */
-function minifiedKernels(kernels) {
-  const sources = new Map(kernels.flatMap(({ parts }) => parts.map(({ file, source }) => [join(kernelsDir, file), source])));
-  const names = shortNames([...sources.values()], kernels.flatMap(({ aliases, consts }) => [...aliases, ...aliases.map((alias) => `${alias}4`), ...consts]));
-  const module = (path) => {
-    const source = sources.get(path);
-    // The module's first character comes from the first of the WGSL file.
-    const map = { version: 3, sources: [path], sourcesContent: [source], names: [], mappings: "AAAA" };
-    const url = `data:application/json;base64,${Buffer.from(JSON.stringify(map)).toString("base64")}`;
-    return `export default ${JSON.stringify(minifyWgsl(withoutEnables(source), names))};\n//# sourceMappingURL=${url}`;
-  };
-  return {
-    name: "minified-kernels",
-    setup(build) {
-      build.onLoad({ filter: /generated.kernels\.ts$/ }, () => ({ contents: compactKernelModule(kernels), loader: "ts" }));
-      build.onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: module(path), loader: "js" }));
-    },
-  };
 }
 
 /** Removes the source maps of scripts that hold nothing but other packages: they are larger than all the rest. */

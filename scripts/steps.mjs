@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const MINUTE = 60_000;
 const BAD_USAGE = 2;
 
-const BUILD_INPUTS = ["src", "kernels", "build.mjs", "scripts/wgsl.mjs", "scripts/wgsl_minify.mjs", "package.json", "package-lock.json"];
+const BUILD_INPUTS = ["src", "kernels", "build.mjs", "scripts/kernels.mjs", "scripts/wgsl.mjs", "scripts/wgsl_minify.mjs", "package.json", "package-lock.json"];
 const BUILD_GENERATED = ["src/generated"];
 
 /** What the program does where no command is given: grounds the shipped films with the shipped model. */

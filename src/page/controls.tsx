@@ -1,5 +1,4 @@
-import { defaultSettings } from "../grounding/options.ts";
-import type { PageSettings } from "./settings.ts";
+import { type PageSettings, lastStepsOf } from "./settings.ts";
 
 interface ControlsProps {
   settings: PageSettings;
@@ -25,7 +24,7 @@ export function Controls({ settings, layers, onChange }: ControlsProps) {
       </fieldset>
       <fieldset>
         <legend>Computes anew</legend>
-        <NumberField name="Timesteps" value={settings.steps} min={2} max={200} onChange={(steps) => onChange({ steps, lastSteps: Math.max(1, Math.round((steps * defaultSettings.lastSteps) / defaultSettings.steps)) })} />
+        <NumberField name="Timesteps" value={settings.steps} min={2} max={200} onChange={(steps) => onChange({ steps, lastSteps: lastStepsOf(steps) })} />
         <NumberField name="Seed" value={settings.seed} min={0} max={2 ** 31} onChange={(seed) => onChange({ seed })} />
         <Choice name="Mode" value={settings.mode} values={["gt", "gt1", "cfg", "text"]} labels={["gt: the film at every noise level", "gt1: from the noised film", "cfg: from noise, guided", "text: from noise"]} onChange={(mode) => onChange({ mode })} />
         <Choice name="Words" value={settings.tokens} values={["lexical", "all"]} labels={["nouns and adjectives", "all"]} onChange={(tokens) => onChange({ tokens })} />

@@ -1,5 +1,5 @@
 import type { MapChoice } from "../grounding/exploration.ts";
-import type { GroundSettings } from "../grounding/options.ts";
+import { type GroundSettings, defaultSettings } from "../grounding/options.ts";
 
 /** Everything on the page that changes what is computed or shown. */
 export interface PageSettings {
@@ -21,11 +21,19 @@ export interface PageSettings {
   showMask: boolean;
 }
 
+const { seed, mode, merge, layers } = defaultSettings;
+
+/** Fewer timesteps than in a study: the map is nearly the same, and there sooner. */
 export const startSettings: PageSettings = {
-  steps: 20, seed: 0, mode: "gt", tokens: "lexical",
-  lastSteps: 16, merge: "mixture", layers: "all",
+  steps: 20, seed, mode, tokens: "lexical",
+  lastSteps: lastStepsOf(20), merge, layers,
   alpha: 0.4, view: "map", showMask: true,
 };
+
+/** The share of the timesteps that makes a map by default. */
+export function lastStepsOf(steps: number): number {
+  return Math.max(1, Math.round((steps * defaultSettings.lastSteps) / defaultSettings.steps));
+}
 
 /** What needs evaluations of the model. */
 export function exploreOptions({ steps, seed, mode, tokens, lastSteps }: PageSettings): Partial<GroundSettings> {
