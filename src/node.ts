@@ -35,7 +35,7 @@ export { precompute, type PrecomputeOptions } from "./training/precompute_node.t
 export { resumeSources, type ResumeSources } from "./training/resume_node.ts";
 export { LOCK_FILE, lockRun } from "./training/run_lock_node.ts";
 export { runTraining, type RunOptions, type RunPart, type RunResult } from "./training/run_node.ts";
-export { usableSamples, type UsableSamplesOptions } from "./training/usable_samples_node.ts";
+export { usableSamples, type UsableSamples, type UsableSamplesOptions } from "./training/usable_samples_node.ts";
 export { openValidation, type Validation, type ValidationOptions } from "./training/validation_node.ts";
 
 /** Loads a model folder in the diffusers layout: a path, a URL, or a reader of the caller's own. */

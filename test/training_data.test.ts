@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { testGpu } from "../shaders-test/harness.ts";
 import type { DataSample } from "../src/data/layouts/layout.ts";
@@ -17,6 +17,7 @@ import { loadLatentEncoders } from "../src/models/ldm.ts";
 import { freeModel } from "../src/models/parameters.ts";
 import { nodePlatform } from "../src/platform_node.ts";
 import { attributeTargets, maskedWords } from "../src/training/encoder_training.ts";
+import { fingerprint } from "../src/training/fingerprint_node.ts";
 import { openLatents } from "../src/training/latent_dataset_node.ts";
 import { filmImages, openModelFolder } from "../src/training/model_folder_node.ts";
 import { offsetNoise } from "../src/training/denoising_loss.ts";
@@ -24,6 +25,7 @@ import { phantomAttributes } from "../src/training/phantom_attributes.ts";
 import { precompute } from "../src/training/precompute_node.ts";
 import { skippedSamples } from "../src/training/skipped.ts";
 import { foldStandardisation, latentStatistics } from "../src/training/standardise.ts";
+import { usableSamples } from "../src/training/usable_samples_node.ts";
 import { sliceLast } from "../src/ops/pointwise.ts";
 import { temporaryFolder } from "./cli_process.ts";
 import { relativeError } from "./golden.ts";
@@ -79,6 +81,22 @@ test("precomputed latents and texts are what the model computes; what is done is
   assert.deepEqual(times(), before);
   await assert.rejects(precompute(encoders, samples, out), (error) => error instanceof InputError && /plan.json: is of another run: data is/.test(error.message));
   await assert.rejects(precompute(encoders, [broken, samples[0]], temporaryFolder()), /1 of 2 samples cannot be used, more than the 0 that a share of 0.01 allows; attnscope data check lists them/);
+});
+
+test("a data set is known by what it holds, wherever it lies", () => {
+  const at = (place: string) => samples.map((sample) => ({ ...sample, imagePath: join(place, relative(folder, sample.imagePath)) }));
+  const known = fingerprint(samples, folder);
+  assert.equal(fingerprint(at("/elsewhere/films"), "/elsewhere/films"), known);
+  const [first, ...others] = samples;
+  for (const changed of [{ ...first, caption: "no finding" }, { ...first, imagePath: join(folder, "other.png") }]) assert.notEqual(fingerprint([changed, ...others], folder), known);
+  assert.notEqual(fingerprint(others, folder), known);
+});
+
+test("a split without samples, and films none of which can be read, are refused", async () => {
+  await assert.rejects(usableSamples(folder, { split: "p19", skipShare: 1, tell: assert.fail }), (error) => error instanceof InputError && /has no sample in the split p19 that can be used/.test(error.message));
+  const out = temporaryFolder();
+  await assert.rejects(precompute(encoders, [{ ...samples[0], imagePath: join(phantom, "missing.png") }], out, { skipped: skippedSamples("films.csv", 1, () => undefined) }), /would hold no sample/);
+  assert.equal(readdirSync(out).includes("index.json"), false);
 });
 
 test("a film that cannot be read is stood in for by the next one, told of once and counted", async () => {

@@ -1,5 +1,5 @@
-import type { Command } from "commander";
-import type { Split } from "../data/layouts/layout.ts";
+import { type Command, Option } from "commander";
+import { type Split, splits } from "../data/layouts/layout.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import { loadLatentEncoders } from "../models/ldm.ts";
 import { nodePlatform } from "../platform_node.ts";
@@ -28,7 +28,7 @@ export function precomputeCommand(): Command {
     .option("--text-encoder <folder>", textEncoderHelp)
     .requiredOption("--out <folder>", "where to put the latents; an interrupted call goes on in it")
     .option("--images <folder>", "where the paths of the images start (default: the folder of the CSV file)")
-    .option("--split <name>", "which split is encoded", "train")
+    .addOption(new Option("--split <name>", "which split is encoded").choices(splits).default("train"))
     .addOption(skipShareOption())
     .action(run);
 }
@@ -41,12 +41,12 @@ async function run(location: string, options: PrecomputeCommandOptions): Promise
     progress.stop();
     log(line);
   };
-  const { samples, skipped } = await usableSamples(location, { images, split, skipShare, tell });
+  const { samples, skipped, folder } = await usableSamples(location, { images, split, skipShare, tell });
   const gpu = await openGpu();
   try {
     const encoders = await loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(options.model), { textEncoder: options.textEncoder, signal });
     const index = await precompute(encoders, samples, options.out, {
-      skipped, signal,
+      skipped, folder, signal,
       onProgress: (part, done, total) => progress.update(part, done, total),
     });
     progress.stop();

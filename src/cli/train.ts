@@ -11,8 +11,10 @@ import { loadModel } from "../models/load.ts";
 import { LORA_FILE, LORA_FOLDER, LORA_PREFIX, attachLora } from "../models/lora.ts";
 import { type Model, freeModel } from "../models/parameters.ts";
 import type { OpenedTextEncoder } from "../models/text_encoder_folder.ts";
+import { nodePlatform } from "../platform_node.ts";
 import { assembleModel, checkModelPlace } from "../training/assemble_model_node.ts";
 import { AttributeHeads, encoderRecipe, encoderTask } from "../training/encoder_training.ts";
+import { fingerprint, hashOf } from "../training/fingerprint_node.ts";
 import { initialWeights, loraInitialValues, normalValues, zeroValues } from "../training/initial_weights.ts";
 import { openLatents } from "../training/latent_dataset_node.ts";
 import type { StepRecord } from "../training/loop.ts";
@@ -107,7 +109,8 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe, tell
   if (data.textShape[1] !== unet.config.levels[0].contextWidth) throw new InputError(options.data, `has texts of ${data.textShape[1]} channels, the U-Net reads ${unet.config.levels[0].contextWidth}; precompute with this model`);
   const live = recipe.trainTextEncoder ? await model.textEncoder() : undefined;
   const frozen: Model[] = [];
-  const parts = recipe.loraRank > 0 ? [await loraPart(gpu, model, unet, options, recipe, frozen)] : [await modelPart(model, "unet", unet, options, recipe)];
+  const lora = recipe.loraRank > 0 ? await loraPart(gpu, model, unet, options, recipe, frozen) : undefined;
+  const parts = [lora?.part ?? (await modelPart(model, "unet", unet, options, recipe))];
   if (live) parts.push(await textEncoderPart(model, live, options));
   const validation = options.validation === undefined ? undefined : await openValidation(gpu, {
     // A few films are looked at: how many others cannot be does not matter.
@@ -119,7 +122,7 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe, tell
     validate: validation?.validate,
     validateEvery: options.validateEvery,
     task: unetTask(gpu, recipe, { unet, schedule, scalingFactor: vae.config.scalingFactor, data, live: live && { encoder: live.textEncoder, tokenizer: live.tokenizer } }),
-    about: { kind: "unet", unet: JSON.parse(await model.configText("unet")), data: { latents: data.index.data, model: data.index.model, samples: data.count } },
+    about: { kind: "unet", unet: JSON.parse(await model.configText("unet")), frozen: lora?.frozenSha256, data: { latents: data.index.data, model: data.index.model, samples: data.count } },
     async close() {
       validation?.close();
       await data.close();
@@ -128,15 +131,17 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe, tell
   };
 }
 
-/** The factors of a LoRA on a U-Net, whose own weights are loaded and stay. */
-async function loraPart(gpu: Gpu, model: ModelFolder, unet: Model, { startFrom }: TrainOptions, recipe: Recipe, frozen: Model[]): Promise<RunPart> {
+/** The factors of a LoRA on a U-Net, whose own weights are loaded and stay, and their SHA-256. */
+async function loraPart(gpu: Gpu, model: ModelFolder, unet: Model, { startFrom }: TrainOptions, recipe: Recipe, frozen: Model[]): Promise<{ part: RunPart; frozenSha256: string }> {
   const weights = await model.weights("unet");
-  await loadModel(gpu, unet, weights, { dtype: recipe.dtype === "f16" ? "f16" : "auto" }).finally(() => weights.close());
+  const hasher = nodePlatform.createHasher();
+  await loadModel(gpu, unet, weights, { dtype: recipe.dtype === "f16" ? "f16" : "auto", onBytes: (bytes) => hasher.update(bytes) }).finally(() => weights.close());
   frozen.push(unet);
   const lora = attachLora(unet, { rank: recipe.loraRank, alpha: recipe.loraAlpha || recipe.loraRank });
   const place = { folder: LORA_FOLDER, weightsFile: LORA_FILE, keyPrefix: LORA_PREFIX, others: lora.alphas };
   const file = `${place.folder}/${LORA_FILE}`;
-  return { place, model: lora, start: startFrom === undefined ? initialWeights(lora.parameters, recipe.seed, loraInitialValues) : await openCheckpoint(openFolder(startFrom), file) };
+  const start = startFrom === undefined ? initialWeights(lora.parameters, recipe.seed, loraInitialValues) : await openCheckpoint(openFolder(startFrom), file);
+  return { part: { place, model: lora, start }, frozenSha256: hasher.hex() };
 }
 
 // --- VAE -------------------------------------------------------------------------------------------------------------
@@ -154,14 +159,14 @@ function vaeCommand(): Command {
 async function vaeTraining(gpu: Gpu, options: VaeOptions, recipe: Recipe, tell: Tell): Promise<Training> {
   const model = openModelFolder(options.model);
   const vae = await model.vae();
-  const { samples, skipped } = await usableSamples(options.data, { split: "train", skipShare: options.skipShare, tell });
+  const { samples, skipped, folder } = await usableSamples(options.data, { split: "train", skipShare: options.skipShare, tell });
   const side = vae.config.sampleSize;
   const crop = options.crop || side;
   if (crop > side || crop % vae.factor !== 0) throw new InputError("--crop", `${crop} is not a multiple of ${vae.factor} up to ${side}`);
   return {
     parts: [await modelPart(model, "vae", vae, options, recipe)],
     task: vaeTask(gpu, recipe, { vae, data: filmImages(samples, side, skipped), crop }),
-    about: { kind: "vae", vae: JSON.parse(await model.configText("vae")), crop, data: { samples: samples.length } },
+    about: { kind: "vae", vae: JSON.parse(await model.configText("vae")), crop, data: { samples: samples.length, sha256: fingerprint(samples, folder) } },
     skipped,
     close: () => undefined,
   };
@@ -193,7 +198,7 @@ async function encoderTraining(gpu: Gpu, options: TrainOptions, recipe: Recipe):
       { place: { folder: "attribute_heads", weightsFile: "model.safetensors", keyPrefix: "" }, model: heads, start: initialWeights(heads.parameters, recipe.seed) },
     ],
     task: encoderTask(gpu, recipe, { bert, heads, tokenizer: opened.tokenizer, data }),
-    about: { kind: "encoder", text_encoder: JSON.parse(opened.configText), data: { samples: data.count } },
+    about: { kind: "encoder", text_encoder: JSON.parse(opened.configText), data: { samples: data.count, sha256: hashOf(records) } },
     close: () => undefined,
   };
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataSample } from "../data/layouts/layout.ts";
@@ -14,6 +13,7 @@ import { parseJson, readJson } from "../weights/byte_source.ts";
 import { openFile, openFolder } from "../weights/byte_source_node.ts";
 import { openCheckpointSource } from "../weights/open_checkpoint.ts";
 import { type Configuration, checkSameConfiguration } from "./checkpoint.ts";
+import { fingerprint } from "./fingerprint_node.ts";
 import { LATENT_INDEX, type LatentIndex, type StoredSample, latentsFile, textsFile } from "./latent_dataset_node.ts";
 import { type Skipped, skippedSamples } from "./skipped.ts";
 
@@ -21,6 +21,8 @@ import { type Skipped, skippedSamples } from "./skipped.ts";
 export interface PrecomputeOptions {
   /** Takes the samples whose film cannot be read. Default: one sample of a hundred, in silence. */
   skipped?: Skipped;
+  /** The data set's folder: the same data set elsewhere is known again. Default: the working folder. */
+  folder?: string;
   onProgress?: (part: "films" | "texts", done: number, total: number) => void;
   signal?: AbortSignal;
 }
@@ -37,7 +39,7 @@ const TEXT_BATCH = 32;
 /**
  * Encodes the films and captions of a data set once: posterior means and log-variances, and the embedding of every
  * alternative of every caption, in files of 512. Files that an earlier call finished are kept.
- * Throws InputError when more samples cannot be read than may be skipped, or the folder is of another model.
+ * Throws InputError when more samples cannot be read than may be skipped, or none can, or the folder is of another model.
  */
 export async function precompute(encoders: LatentEncoders, samples: readonly DataSample[], out: string, options: PrecomputeOptions = {}): Promise<LatentIndex> {
   const captions = samples.map(({ caption }) => alternatives(caption));
@@ -47,7 +49,7 @@ export async function precompute(encoders: LatentEncoders, samples: readonly Dat
   const { sampleSize, latentChannels } = encoders.vae.config;
   const side = sampleSize / encoders.vae.factor;
   const shape = { latentShape: [side, side, latentChannels], textShape: [encoders.tokenizer.length, encoders.textEncoder.width] } as const;
-  const plan = { model: encoders.sha256, data: fingerprint(samples), shard: SHARD, ...shape };
+  const plan = { model: encoders.sha256, data: fingerprint(samples, options.folder ?? ""), shard: SHARD, ...shape };
   await agreeOnPlan(out, plan);
 
   const { skipped = defaultSkipped(samples), signal } = options;
@@ -63,6 +65,7 @@ export async function precompute(encoders: LatentEncoders, samples: readonly Dat
   }
 
   const stored = samples.flatMap(({ id }, row): StoredSample[] => (unreadable.has(row) ? [] : [{ id, row, texts: captions[row].map((text) => rows.get(text) as number) }]));
+  if (stored.length === 0) throw new InputError(out, "would hold no sample: no film of the data set can be read; attnscope data check lists what is wrong");
   const index: LatentIndex = { ...plan, texts, samples: stored };
   await writeFileAtomically(join(out, LATENT_INDEX), (sink) => sink.write(new TextEncoder().encode(JSON.stringify(index))));
   return index;
@@ -79,13 +82,6 @@ async function agreeOnPlan(out: string, plan: Configuration): Promise<void> {
   const folder = openFolder(out);
   if (await folder.has(PLAN)) checkSameConfiguration(join(out, PLAN), (await readJson(folder, PLAN)) as Configuration, plan);
   else await writeFileAtomically(join(out, PLAN), (sink) => sink.write(new TextEncoder().encode(JSON.stringify(plan))));
-}
-
-/** SHA-256 of what a data set holds, as far as it goes into the files. */
-function fingerprint(samples: readonly DataSample[]): string {
-  const hash = createHash("sha256");
-  for (const { id, imagePath, caption } of samples) hash.update(JSON.stringify([id, imagePath, caption]));
-  return hash.digest("hex");
 }
 
 /** Encodes the films of a file of latents; gives the places of those that cannot be read, whose rows stay zero. */
