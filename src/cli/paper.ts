@@ -42,7 +42,8 @@ async function paper(options: PaperOptions): Promise<void> {
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
     process.exitCode = error.exitCode;
-    return log("stopped; the same command goes on from here");
+    if (error.exitCode !== exitCodes.badInput) log("stopped; the same command goes on from here");
+    return;
   }
   const runs = await readPaperRuns(options);
   const session = await openSession(options, signal);
