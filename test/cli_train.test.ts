@@ -127,8 +127,6 @@ describe("train", () => {
     checkRunOptions(sound);
     const cases: [change: Partial<RunCommandOptions>, message: RegExp][] = [
       [{ resume: "first" }, /^--resume: is first; the one choice is latest/],
-      [{ keep: 0 }, /^--keep: 0 is not a whole number of 1 or more/],
-      [{ saveEvery: 1.5 }, /^--save-every: 1.5 is not/],
       [{ divergence: 0.5 }, /^--divergence: 0.5 is neither 0 nor above 1/],
       [{ saveModel: `${run}/.` }, /^--save-model: .* is --out, the run's own folder; choose another/],
       [{ startFrom: run, fromScratch: true }, /^--start-from: does not go with --from-scratch; choose one/],

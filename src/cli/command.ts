@@ -1,8 +1,11 @@
 import { Command, CommanderError } from "commander";
-import { AttnscopeError, DeviceError } from "../errors.ts";
+import { AttnscopeError, DeviceError, TrainingError } from "../errors.ts";
 
-/** Exit codes of every command. */
-export const exitCodes = { done: 0, checkFailed: 1, badInput: 2, deviceFailed: 3, interrupted: 130 } as const;
+/** Exit codes of every command. A training that failed ends like a check that did. */
+export const exitCodes = { done: 0, checkFailed: 1, badInput: 2, deviceFailed: 3, defect: 4, interrupted: 130 } as const;
+
+/** What they mean, for people. */
+export const exitCodeHelp = "Exit codes: 0 done, 1 a check or a training failed, 2 bad input, 3 the device failed, 4 a defect of attnscope, 130 interrupted.";
 
 /** Ends a command with "a check failed" after its report was printed. */
 export class CheckFailed extends Error {
@@ -41,10 +44,11 @@ export function reportError(error: unknown): number {
   }
   if (error instanceof AttnscopeError) {
     log(`attnscope: ${error.message.replaceAll("\n", " ")}`);
+    if (error instanceof TrainingError) return exitCodes.checkFailed;
     return error instanceof DeviceError ? exitCodes.deviceFailed : exitCodes.badInput;
   }
   log(`attnscope: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  return exitCodes.deviceFailed;
+  return exitCodes.defect;
 }
 
 /** A signal that SIGINT and SIGTERM abort; a second one ends the process at once. */

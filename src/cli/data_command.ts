@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { checkDataset, type CheckReport } from "../data/layouts/check_node.ts";
 import { type DatasetFile, type DatasetName, datasetNames, expectedFiles, findDatasets } from "../data/layouts/find_node.ts";
 import type { DataProblem } from "../data/layouts/layout.ts";
@@ -9,6 +9,7 @@ import { writePhantomDataset } from "../data/layouts/write_phantom_node.ts";
 import { captionVocabulary } from "../data/phantom/captions.ts";
 import { InputError } from "../errors.ts";
 import { CheckFailed, createCommand, interruptSignal, log, printJson } from "./command.ts";
+import { wholeNumber } from "./numbers.ts";
 import { createProgress } from "./progress.ts";
 import { precomputeCommand } from "./precompute.ts";
 
@@ -35,11 +36,11 @@ interface PhantomOptions {
 function phantomCommand(): Command {
   return createCommand("phantom", "draw synthetic radiographs with phrases and boxes, the same on every platform", "data phantom --count 10000 --seed 1 --out phantom")
     .requiredOption("--out <folder>", "where to put the data set; an interrupted run goes on in it")
-    .option("--count <n>", "films to train on", wholeNumber, 10_000)
-    .option("--validate <n>", "films to validate on", wholeNumber, 200)
-    .option("--test <n>", "films of each test set: as the training's, with one finding, with two", wholeNumber, 200)
-    .option("--seed <n>", "seed of all films", wholeNumber, 0)
-    .option("--size <pixels>", "side of the films", wholeNumber, 128)
+    .option("--count <n>", "films to train on", wholeNumber(0), 10_000)
+    .option("--validate <n>", "films to validate on", wholeNumber(0), 200)
+    .option("--test <n>", "films of each test set: as the training's, with one finding, with two", wholeNumber(0), 200)
+    .option("--seed <n>", "seed of all films", wholeNumber(0), 0)
+    .option("--size <pixels>", "side of the films", wholeNumber(0), 128)
     .action(makePhantom);
 }
 
@@ -127,10 +128,4 @@ function summaryLine({ layout, file, samples, images, boxes, problems }: CheckRe
 
 function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
-}
-
-export function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It is not a whole number of 0 or more.");
-  return value;
 }

@@ -11,6 +11,7 @@ import { rowKey } from "../eval/row.ts";
 import type { DataDescription } from "../eval/run_folder_node.ts";
 import { log } from "./command.ts";
 import { type EvalData, type EvalWork, leaveOut } from "./eval_run.ts";
+import { wholeNumber } from "./numbers.ts";
 
 /** Which data set, and which part of it. */
 export interface DataOptions {
@@ -29,7 +30,7 @@ export function addDataOptions(command: Command, merging: string): Command {
     .option("--data <folder>", "the data set's folder, or its table")
     .option("--images <folder>", "where the paths of the images start (default: the folder of the table)")
     .addOption(new Option("--split <name>", "only this split (default: all)").choices(splits))
-    .option("--limit <n>", "only the first n samples", sampleCount)
+    .option("--limit <n>", "only the first n samples", wholeNumber(1))
     .option("--shard <i/n>", `only part i of n, to be joined with ${merging}`, shardOf);
 }
 
@@ -72,12 +73,6 @@ export function describeData({ samples, imageName }: EvalData, { dataset, split 
   const hash = createHash("sha256");
   for (const sample of samples) hash.update(JSON.stringify([imageName(sample), sample.caption, sample.label, sample.boxes]));
   return { dataset: dataset as DatasetName, split, samples: samples.length, sha256: hash.digest("hex") };
-}
-
-function sampleCount(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It is not a whole number of 1 or more.");
-  return value;
 }
 
 function shardOf(text: string): Shard {

@@ -13,9 +13,9 @@ import { lockRun } from "../training/run_lock_node.ts";
 import { makeFolders, writeFileAtomically } from "../weights/atomic_file_node.ts";
 import { parseJson } from "../weights/byte_source.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { wholeNumber } from "./data_command.ts";
 import { type PromptOptions, type PromptTask, planImages } from "./generate_prompts.ts";
-import { type RunOptions, addModelOptions, addStepsOption, number } from "./ground_options.ts";
+import { type RunOptions, addModelOptions, addStepsOption } from "./ground_options.ts";
+import { number, wholeNumber } from "./numbers.ts";
 import { openSession, withMemoryAdvice } from "./ground_session.ts";
 import { version } from "./package.ts";
 import { createProgress } from "./progress.ts";
@@ -36,7 +36,7 @@ export function generateCommand(): Command {
   command
     .option("--prompt <text...>", "what to show")
     .option("--prompts <file>", "CSV file with a column prompt, phrase, text, caption, label_text or impression, and perhaps one of seeds")
-    .option("--count <n>", "images of every prompt", wholeNumber, 1)
+    .option("--count <n>", "images of every prompt", wholeNumber(1), 1)
     .addOption(new Option("--guidance <scale>", "guidance scale; 1 leaves the unconditional branch out").argParser(number).default(defaultGuidance))
     .option("--per-word", "also save the attention of every word over the image")
     .addHelpText("after", placesHelp);

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { InputError } from "../errors.ts";
 import { type GroundSettings, completeSettings, defaultSettings } from "../grounding/options.ts";
 import { firstAlternative } from "../text/captions.ts";
+import { number } from "./numbers.ts";
 
 /** Options of a grounding run besides the settings of the method. */
 export interface RunOptions {
@@ -84,13 +85,6 @@ export function checkedSettings(options: GroundCommandOptions): GroundSettings {
     if (firstAlternative(phrase) === "") throw new InputError("--phrase", "is empty; say what to look for");
   }
   return completeSettings(options, Infinity);
-}
-
-/** A number, as an option's value. */
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
-  return value;
 }
 
 function positive(text: string): number {

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { benchCommand } from "./bench.ts";
-import { reportError } from "./command.ts";
+import { exitCodeHelp, reportError } from "./command.ts";
 import { dataCommand } from "./data_command.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
@@ -22,6 +22,9 @@ export function createProgram(): Command {
   const program = new Command("attnscope")
     .description("Where in this image is what this phrase says?")
     .version(version)
+    // Options behind the name of a command are its own, and of a subcommand likewise where that command says so.
+    .enablePositionalOptions()
+    .addHelpText("after", `\n${exitCodeHelp}`)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
   for (const command of [groundCommand(), evalCommand(), sweepCommand(), generateCommand(), paperCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });

@@ -4,6 +4,7 @@ import { defaultSettings } from "../grounding/options.ts";
 import { OWN_ENCODER, encoders } from "../paper/published.ts";
 import type { DataOptions } from "./eval_data.ts";
 import { type RunOptions, addRunOptions } from "./ground_options.ts";
+import { wholeNumber } from "./numbers.ts";
 
 /** What `paper` takes. */
 export interface PaperOptions extends RunOptions, Omit<DataOptions, "limit" | "shard"> {
@@ -44,12 +45,12 @@ export function addPaperOptions(command: Command): Command {
     .option("--data <folder>", `the data set's folder, or its table (default: ${DRAWN_FILMS} synthetic films, drawn now)`)
     .option("--images <folder>", "where the paths of the images start (default: the folder of the table)")
     .option("--split <name>", "only this split (default: all)")
-    .option("--films <n>", "only so many samples: less to wait for, wider intervals", count)
+    .option("--films <n>", "only so many samples: less to wait for, wider intervals", wholeNumber(1))
     // As many timesteps as figure 5 needs to show a course; on the phantom fifty point where ten do.
-    .option("--steps <n>", "timesteps T of all tables", count, 10)
-    .option("--last-steps <n>", "how many of the last timesteps make the map", count, defaultSettings.lastSteps)
+    .option("--steps <n>", "timesteps T of all tables", wholeNumber(1), 10)
+    .option("--last-steps <n>", "how many of the last timesteps make the map", wholeNumber(1), defaultSettings.lastSteps)
     .option("--timesteps <list>", "the values of T in figure 4", counts, [1, 2, 3, 5, 10])
-    .option("--curve-films <n>", "samples of figure 4", count, CURVE_FILMS)
+    .option("--curve-films <n>", "samples of figure 4", wholeNumber(1), CURVE_FILMS)
     .option("--biovil <folder>", "CXR-BERT-specialized with BioViL's image model, for table 1")
     .option("--biovil-l <folder>", "the same with BioViL-L's image model")
     .option("--encoder <name=folder>", `a model with another text encoder, for tables 2 and 4: ${otherEncoders.join(", ")}`, named(otherEncoders), new Map())
@@ -60,14 +61,8 @@ export function addPaperOptions(command: Command): Command {
     .option("--xrv <file>", "weights of torchxrayvision's DenseNet-121, for FID_XRV");
 }
 
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It is not a whole number of 1 or more.");
-  return value;
-}
-
 function counts(text: string): number[] {
-  return text.split(",").map(count);
+  return text.split(",").map(wholeNumber(1));
 }
 
 /** Collects NAME=FOLDER. @param names the known ones; ranks where absent */

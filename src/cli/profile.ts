@@ -15,9 +15,9 @@ import { profileTable } from "../profile/table.ts";
 import { type WorkName, openWork, workNames } from "../profile/workloads_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { readFilmsFile } from "./films_file.ts";
+import { wholeNumber } from "./numbers.ts";
 import { shippedModel, version } from "./package.ts";
 import { writeText } from "./result_files.ts";
-import { number } from "./train_options.ts";
 
 interface ProfileOptions {
   what: WorkName;
@@ -39,17 +39,18 @@ export function profileCommand(): Command {
     .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)", shippedModel)
     .option("--image <file>", "film to work on (default: a shipped synthetic one)")
     .option("--phrase <text>", "phrase to work on (default: that of the shipped film)")
-    .option("--steps <n>", "timesteps of ground; passes or steps of the others", number, 10)
-    .option("--batch <n>", "items of one pass (default: what fills the device for ground, 1 for the others)", number)
+    .option("--steps <n>", "timesteps of ground; passes or steps of the others", wholeNumber(1), 10)
+    .option("--batch <n>", "items of one pass (default: what fills the device for ground, 1 for the others)", wholeNumber(1))
     .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
     .option("--html <file>", "write one self-contained page: flame graph, roofline, memory, kernels with their WGSL")
     .option("--trace <file>", "write a Chrome trace, for chrome://tracing or Perfetto")
     .action(profile)
+    // Options behind the name of a subcommand are its own.
+    .enablePositionalOptions()
     .addCommand(compareCommand());
 }
 
 async function profile({ html, trace, json, ...options }: ProfileOptions): Promise<void> {
-  checkNumbers(options);
   const signal = interruptSignal();
   const film = await shippedFilm();
   const gpu = await openGpu();
@@ -70,12 +71,6 @@ async function profile({ html, trace, json, ...options }: ProfileOptions): Promi
   }
 }
 
-function checkNumbers({ steps, batch }: Pick<ProfileOptions, "steps" | "batch">): void {
-  for (const [name, value] of [["--steps", steps], ["--batch", batch]] as const) {
-    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) throw new InputError(name, `${value} is not a whole number of 1 or more`);
-  }
-}
-
 /** The first film that ships with the package, with its phrase. */
 async function shippedFilm(): Promise<{ image: string; phrase: string }> {
   const file = join(shippedModel, "samples", "films.json");
@@ -88,8 +83,7 @@ function compareCommand(): Command {
     .argument("<before>", "what attnscope profile --json printed")
     .argument("<after>", "the same of another run")
     .option("--html <file>", "write one self-contained page")
-    // Options that profile has too are parsed as its own.
-    .action((before: string, after: string, _own: object, command: Command) => compare(before, after, command.optsWithGlobals()));
+    .action(compare);
 }
 
 async function compare(before: string, after: string, { html, json }: { html?: string; json?: boolean }): Promise<void> {

@@ -1,9 +1,9 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { InputError } from "../errors.ts";
 import type { Diversity } from "../quality/diversity.ts";
 import { type FeatureKind, featureNetworks } from "../quality/feature_networks.ts";
 import { createCommand, interruptSignal, printJson } from "./command.ts";
-import { wholeNumber } from "./data_command.ts";
+import { share, wholeNumber } from "./numbers.ts";
 import { type ImageFolder, type QualityOptions, measureDistances, measureDiversity, openImages } from "./quality_run.ts";
 
 const weightsHelp = `
@@ -21,8 +21,8 @@ export function qualityCommand(): Command {
     .option("--inception <file>", "weights of InceptionV3: computes FID")
     .option("--xrv <file>", "weights of torchxrayvision's DenseNet-121: computes FID_XRV")
     .addOption(new Option("--reading <reading>", "images for InceptionV3 as pytorch-fid has them, or as the published code does").choices(["paper", "compat"]).default("paper"))
-    .option("--pairs <n>", "pairs of images of each folder whose MS-SSIM is averaged; 0 for none", wholeNumber, 500)
-    .option("--seed <n>", "which pairs are drawn", wholeNumber, 0)
+    .option("--pairs <n>", "pairs of images of each folder whose MS-SSIM is averaged; 0 for none", wholeNumber(0), 500)
+    .option("--seed <n>", "which pairs are drawn", wholeNumber(0), 0)
     .option("--skip-share <share>", "share of a folder's images that may be left out because they cannot be read", share, 0.01)
     .option("--no-cache", "neither use nor keep feature vectors on the disk")
     .addHelpText("after", weightsHelp)
@@ -54,10 +54,4 @@ function table({ real, fake, distances, msSsim }: { real: { images: number }; fa
     ...Object.entries(distances).map(([name, value]) => row(name, value.toFixed(2))),
     ...(msSsim ? [row("MS-SSIM real", diversity(msSsim.real)), row("MS-SSIM fake", diversity(msSsim.fake))] : []),
   ];
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= 0 && value <= 1)) throw new InvalidArgumentError("It is not a share between 0 and 1.");
-  return value;
 }

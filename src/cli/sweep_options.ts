@@ -5,6 +5,7 @@ import type { GroundSettings } from "../grounding/options.ts";
 import { type LayerSets, type SweepGrid, defaultGrid } from "../sweep/grid.ts";
 import type { DataOptions } from "./eval_data.ts";
 import { type RunOptions, guidanceOption, readingOption } from "./ground_options.ts";
+import { wholeNumber } from "./numbers.ts";
 
 /** What `sweep` takes, as commander parses it. */
 export interface SweepOptions extends DataOptions, RunOptions, Pick<SweepGrid, "guidance" | "seed" | "reading" | "batch" | "steps" | "tokens" | "lastSteps" | "layers"> {
@@ -36,7 +37,7 @@ export function addGridOptions(command: Command): Command {
 export function addSearchOptions(command: Command): Command {
   return command
     .option("--no-means", "do not keep the means of P by layer in means/, which the layer search works on")
-    .option("--search <trials>", "then search the set of layers with the greatest metric, among all samples so far", trials)
+    .option("--search <trials>", "then search the set of layers with the greatest metric, among all samples so far", wholeNumber(1))
     .addOption(new Option("--search-metric <name>", "what to search for").choices(metricNames).default("cnr"))
     .addOption(new Option("--search-strategy <name>", "sets like the best so far, or every set alike").choices(["tpe", "random"]).default("tpe"));
 }
@@ -63,10 +64,4 @@ function layerSets(text: string): LayerSets[] {
     if (!/^\d+(\+\d+)*$/.test(item)) throw new InvalidArgumentError("Give all, resolutions, single, or layers such as 0+3.");
     return item.split("+").map(Number);
   });
-}
-
-function trials(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("It is not a whole number of 1 or more.");
-  return value;
 }

@@ -32,8 +32,9 @@ import { openFolder } from "../weights/byte_source_node.ts";
 import { openCheckpoint } from "../weights/open_checkpoint.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { textEncoderHelp } from "./ground_options.ts";
+import { wholeNumber } from "./numbers.ts";
 import { type Progress, createProgress } from "./progress.ts";
-import { type RunCommandOptions, addTrainOptions, checkRunOptions, number, recipeOf, skipShareOption } from "./train_options.ts";
+import { type RunCommandOptions, addTrainOptions, checkRunOptions, recipeOf, skipShareOption } from "./train_options.ts";
 import { REPORT_FILE, reportCommand, writeTrainingReport } from "./train_report.ts";
 import { standardiseCommand } from "./train_standardise.ts";
 
@@ -96,8 +97,8 @@ function unetCommand(): Command {
     .requiredOption("--data <folder>", "what attnscope data precompute made of a data set with this model")
     .option("--text-encoder <folder>", textEncoderHelp)
     .option("--validation <folder>", "data set whose first films are grounded at intervals: overlays and mean metrics")
-    .option("--validation-films <n>", "how many of them", number, 8)
-    .option("--validate-every <n>", "steps between validations", number, 500);
+    .option("--validation-films <n>", "how many of them", wholeNumber(1), 8)
+    .option("--validate-every <n>", "steps between validations", wholeNumber(1), 500);
   return addTrainOptions(command, publishedRecipe, "unet").action((options: UNetOptions) => run(options, recipeOf(options), unetTraining));
 }
 
@@ -151,7 +152,7 @@ function vaeCommand(): Command {
   const command = createCommand("vae", "train an AutoencoderKL on films: L1 + 2 MSE + 1e-4 KL", "train vae --model phantom --data phantom/mimic-cxr-jpg --from-scratch --out vae-run")
     .requiredOption("--model <folder>", "model folder with vae/config.json, and its weights unless --from-scratch")
     .requiredOption("--data <folder>", "data set in the MIMIC-CXR-JPG or MS-CXR layout, whose training films are read")
-    .option("--crop <pixels>", "side of the random crops that are trained on; 0: whole films", number, 64)
+    .option("--crop <pixels>", "side of the random crops that are trained on; 0: whole films", wholeNumber(0), 64)
     .addOption(skipShareOption());
   return addTrainOptions(command, recipe, "other").action((options: VaeOptions) => run(options, recipeOf(options, recipe), vaeTraining));
 }

@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { InputError } from "../errors.ts";
 import { type Recipe, completeRecipe, publishedRecipe, publishedSeeds } from "../training/recipe.ts";
+import { number, share, wholeNumber } from "./numbers.ts";
 
 /** Where a run is kept, and how often. */
 export interface RunCommandOptions extends Partial<Recipe> {
@@ -39,6 +40,9 @@ const recipeOptions: readonly [name: keyof Recipe, flag: string, description: st
   ["emaDecay", "--ema-decay <decay>", "largest decay of the weights' moving average; 0: none", number],
   ["dtype", "--dtype <type>", "storage of activations and stored weights: f32 or f16"],
   ["lossScale", "--loss-scale <factor>", "the loss scale that f16 starts with", number],
+  ["scaleGrowth", "--scale-growth <factor>", "what it grows by", number],
+  ["scaleBackoff", "--scale-backoff <factor>", "what it is multiplied by after an overflow", number],
+  ["scaleInterval", "--scale-interval <n>", "steps without overflow after which it grows", number],
   ["seed", "--seed <n>", `seed of order, noise, timesteps and dropped texts; the paper has ${publishedSeeds.join(", ")}`, number],
   ["trainTextEncoder", "--train-text-encoder", "train the text encoder too"],
   ["loraRank", "--lora-rank <rank>", "train low-rank factors of the attention projections alone; 0: all weights", number],
@@ -54,8 +58,8 @@ export function addTrainOptions(command: Command, defaults: Readonly<Recipe>, ki
   command
     .requiredOption("--out <folder>", "the run's folder: checkpoints, metrics.csv and report.html")
     .option("--resume <which>", "latest: go on from the run's latest checkpoint, or start where there is none")
-    .option("--save-every <n>", "steps between checkpoints", number, 500)
-    .option("--keep <n>", "checkpoints that are kept", number, 3)
+    .option("--save-every <n>", "steps between checkpoints", wholeNumber(1), 500)
+    .option("--keep <n>", "checkpoints that are kept", wholeNumber(1), 3)
     .option("--save-model <folder>", "when done, put a whole model here: the model's folder with what was trained in its place")
     .option("--divergence <factor>", "stop when the loss stays this many times above its lowest; 0: never", number, 3)
     .option("--start-from <folder>", "start from the weights of this checkpoint instead of the model's")
@@ -70,30 +74,32 @@ export function addTrainOptions(command: Command, defaults: Readonly<Recipe>, ki
 
 /** How much of a data set may be unusable. */
 export function skipShareOption(): Option {
-  return new Option("--skip-share <share>", "share of the samples that may be left out because they cannot be used").argParser(number).default(0.01);
+  return new Option("--skip-share <share>", "share of the samples that may be left out because they cannot be used").argParser(share).default(0.01);
 }
 
 /** The recipe that a command was given. @throws InputError naming what is out of its range */
 export function recipeOf(options: RunCommandOptions, defaults: Readonly<Recipe> = publishedRecipe): Recipe {
   const given = Object.fromEntries(recipeOptions.map(([name]) => [name, options[name]])) as Partial<Recipe>;
-  return completeRecipe(given, defaults);
+  try {
+    return completeRecipe(given, defaults);
+  } catch (error) {
+    throw error instanceof InputError ? withFlags(error) : error;
+  }
+}
+
+/** An error that names members of the recipe, with the options that stand for them. */
+function withFlags({ where, message }: InputError): InputError {
+  const flags = new Map<string, string>(recipeOptions.map(([name, flag]) => [name, flag.split(" ")[0]]));
+  const fact = message.slice(`${where}: `.length).replace(/\b[a-z]+[A-Z]\w*/g, (name) => flags.get(name) ?? name);
+  return new InputError(flags.get(where) ?? where, fact);
 }
 
 /** Checks the options of the run itself. @throws InputError naming the option */
-export function checkRunOptions({ out, resume, saveEvery, keep, divergence, startFrom, fromScratch, saveModel }: RunCommandOptions): void {
+export function checkRunOptions({ out, resume, divergence, startFrom, fromScratch, saveModel }: RunCommandOptions): void {
   if (resume !== undefined && resume !== "latest") throw new InputError("--resume", `is ${resume}; the one choice is latest`);
-  for (const [name, value] of [["--save-every", saveEvery], ["--keep", keep]] as const) {
-    if (!Number.isSafeInteger(value) || value < 1) throw new InputError(name, `${value} is not a whole number of 1 or more`);
-  }
   if (divergence !== 0 && divergence <= 1) throw new InputError("--divergence", `${divergence} is neither 0 nor above 1`);
   if (startFrom !== undefined && fromScratch) throw new InputError("--start-from", "does not go with --from-scratch; choose one");
   if (saveModel !== undefined && resolve(saveModel) === resolve(out)) throw new InputError("--save-model", `${saveModel} is --out, the run's own folder; choose another`);
-}
-
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It is not a number.");
-  return value;
 }
 
 function numbers(text: string): number[] {

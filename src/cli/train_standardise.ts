@@ -8,14 +8,15 @@ import { foldStandardisation, latentStatistics } from "../training/standardise.t
 import { usableSamples } from "../training/usable_samples_node.ts";
 import { writeFileAtomically, writeSafetensorsFile } from "../weights/atomic_file_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { number, skipShareOption } from "./train_options.ts";
+import { wholeNumber } from "./numbers.ts";
+import { skipShareOption } from "./train_options.ts";
 
 /** `train standardise`: what follows the training of a VAE. */
 export function standardiseCommand(): Command {
   return createCommand("standardise", "give a VAE's latents mean 0 and variance 1, by folding that into its weights in place", "train standardise --model phantom --data phantom/mimic-cxr-jpg")
     .requiredOption("--model <folder>", "model folder whose vae/ is rewritten")
     .requiredOption("--data <folder>", "data set whose training films are measured")
-    .option("--films <n>", "how many of them", number, 500)
+    .option("--films <n>", "how many of them", wholeNumber(1), 500)
     .addOption(skipShareOption())
     .action(standardise);
 }
