@@ -6,7 +6,7 @@ import { type Session, needsChromium, openBlank, openSession } from "./chromium.
 import { runKernelTests } from "./kernel_tests.ts";
 
 /** Families whose tests take seconds on the processor; `npm run test:full` runs them all. */
-const quick = ["softmax", "embed", "grounding_merge", "random"];
+const quick = ["softmax", "embed", "group_norm", "image"];
 
 describe("kernels in Chromium", needsChromium, () => {
   let session: Session;
