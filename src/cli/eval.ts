@@ -57,8 +57,8 @@ function evalSettings(options: EvalOptions): { settings: EvalConfiguration["sett
 
 /** Does the rows that are left, and writes the results of all that the folder then has. */
 async function finishRun(evaluation: Evaluation, folder: RunFolder, { json }: EvalOptions): Promise<void> {
-  await recordWork(evaluation, folder, () => evaluate(evaluation, folder), async (run) => {
-    const results = await writeEvalResults(folder.path, run, folder.rows);
+  await recordWork(evaluation, folder, () => evaluate(evaluation, folder), async (run, end) => {
+    const results = await writeEvalResults(folder.path, run, folder.rows, end);
     if (json) return printJson(results);
     printThroughput(results.run);
     printEvalResults(results);

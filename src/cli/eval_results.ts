@@ -9,10 +9,11 @@ import { formatDuration } from "../report/numbers.ts";
 import { savingsRows } from "../report/savings_rows.ts";
 import { writeFileAtomically } from "../weights/atomic_file_node.ts";
 import { log } from "./command.ts";
+import type { WorkEnd } from "./recorded_work.ts";
 import { writeText } from "./result_files.ts";
 
-/** What a run came to. */
-export interface EvalResults {
+/** What a run came to, and how this session ended; that is absent of shards that were joined. */
+export interface EvalResults extends Partial<WorkEnd> {
   out: string;
   run: EvalRun;
   rows: number;
@@ -23,9 +24,9 @@ export interface EvalResults {
  * Writes the tables of a run: every row and the averages, as CSV and JSON, and in `published/` the rows of the samples'
  * own phrases as the published code writes them.
  */
-export async function writeEvalResults(out: string, run: EvalRun, unsorted: readonly EvalRow[]): Promise<EvalResults> {
+export async function writeEvalResults(out: string, run: EvalRun, unsorted: readonly EvalRow[], end?: WorkEnd): Promise<EvalResults> {
   const rows = unsorted.toSorted((a, b) => a.sample - b.sample || rowKinds.indexOf(a.kind) - rowKinds.indexOf(b.kind));
-  const results = { run, rows: rows.length, summaries: summarise(rows) };
+  const results = { run, rows: rows.length, summaries: summarise(rows), ...end };
   await writeTable(join(out, "rows.csv"), rowsTable(rows));
   await writeTable(join(out, "summary.csv"), summaryTable(results.summaries));
   await writeJson(join(out, "summary.json"), results);

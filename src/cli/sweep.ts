@@ -70,8 +70,8 @@ async function finishSweep(evaluation: Evaluation, folder: SweepFolder, plan: Sw
     await sweepSamples(evaluation, plan, folder);
     if (options.search !== undefined) search = await searchFolder(folder, evaluation, plan, options);
   };
-  await recordWork(evaluation, folder, doWork, async (run) => {
-    const results = await writeSweepResults(folder.path, run, folder.rows, plan.settings, search);
+  await recordWork(evaluation, folder, doWork, async (run, end) => {
+    const results = await writeSweepResults({ out: folder.path, run, rows: folder.rows, settings: plan.settings, search, end });
     if (options.json) return printJson(results);
     printThroughput(run);
     printSweepResults(results);

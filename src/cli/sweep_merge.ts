@@ -19,7 +19,7 @@ export function sweepMergeCommand(): Command {
 async function merge(paths: readonly string[], { out, json }: { out: string; json?: boolean }): Promise<void> {
   const { run, rows } = await mergeRuns<SweepRow, SweepConfiguration>(paths, out);
   const { grid, layers } = run.configuration;
-  const results = await writeSweepResults(out, run, rows, settingsOf(grid, layers));
+  const results = await writeSweepResults({ out, run, rows, settings: settingsOf(grid, layers) });
   noteMissing(run.configuration, rows);
   if (json) printJson(results);
   else printSweepResults(results);

@@ -7,10 +7,11 @@ import type { SweepRow } from "../sweep/sweep_row.ts";
 import { log } from "./command.ts";
 import { shownMetrics, writeJson, writeTable } from "./eval_results.ts";
 import type { SweepConfiguration } from "./sweep_run.ts";
+import type { WorkEnd } from "./recorded_work.ts";
 import { type LayerSearch, printSearch } from "./sweep_search.ts";
 
-/** What a sweep came to. */
-export interface SweepResults extends SweepSummary {
+/** What a sweep came to, and how this session ended; that is absent of shards that were joined. */
+export interface SweepResults extends SweepSummary, Partial<WorkEnd> {
   out: string;
   run: EvalRun<SweepConfiguration>;
   /** Samples. */
@@ -18,11 +19,18 @@ export interface SweepResults extends SweepSummary {
   search?: LayerSearch;
 }
 
+/** What there is of a sweep. */
+export interface SweepOutcome extends Pick<SweepResults, "out" | "run" | "search"> {
+  rows: readonly SweepRow[];
+  settings: readonly SweptSettings[];
+  end?: WorkEnd;
+}
+
 /** Writes the tables of a sweep: the means of every setting, the variants of the base with intervals, and all of it as JSON. */
-export async function writeSweepResults(out: string, run: EvalRun<SweepConfiguration>, unsorted: readonly SweepRow[], settings: readonly SweptSettings[], search?: LayerSearch): Promise<SweepResults> {
+export async function writeSweepResults({ out, run, rows: unsorted, settings, search, end }: SweepOutcome): Promise<SweepResults> {
   const rows = unsorted.toSorted((a, b) => a.sample - b.sample);
   const summary: SweepSummary = rows.length > 0 ? summariseSweep(rows, settings) : { base: settings[0], variants: {}, settings: [] };
-  const results = { run, rows: rows.length, ...summary, search };
+  const results = { run, rows: rows.length, ...summary, search, ...end };
   await writeTable(join(out, "settings.csv"), settingsTable(summary));
   await writeTable(join(out, "variants.csv"), variantsTable(summary));
   await writeJson(join(out, "summary.json"), results);
