@@ -9,7 +9,7 @@ import { encode } from "fast-png";
 import { evalCommand } from "../src/cli/eval.ts";
 import { writePhantomDataset } from "../src/data/layouts/write_phantom_node.ts";
 import type { EvalRow } from "../src/eval/row.ts";
-import { samples, temporaryFolder } from "./cli_process.ts";
+import { runCli, samples, temporaryFolder } from "./cli_process.ts";
 import { type Outcome, runCommand } from "./run_command.ts";
 import { needsShared, sharedPath } from "./shared.ts";
 
@@ -108,7 +108,7 @@ describe("a run over the phantom with its controls", () => {
     const half = await run(t, "merge", parts[0], "--out", join(folder, "half"));
     assert.match(half.stderr, /note: 2 of 4 samples are there/);
     const out = join(folder, "joined");
-    const { code, stdout } = await run(t, "merge", ...parts, "--out", out);
+    const { code, stdout } = await runCli(["eval", "merge", ...parts, "--out", out], { cache: folder });
     assert.deepEqual([code, stdout], [0, `${out}\n`]);
     for (const name of ["rows.csv", "summary.csv", "published/bbox_results_means.csv"]) assert.equal(readFileSync(join(out, name), "utf8"), readFileSync(join(whole, name), "utf8"));
     const twice = await run(t, "merge", parts[0], whole, "--out", join(folder, "twice"));

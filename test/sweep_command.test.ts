@@ -11,7 +11,7 @@ import { readMeansFile } from "../src/sweep/means_file_node.ts";
 import { settingsOf, baseOf, variants } from "../src/sweep/settings.ts";
 import { type SweepRow, packMetrics, rowsUnder } from "../src/sweep/sweep_row.ts";
 import { completeGrid } from "../src/sweep/grid.ts";
-import { temporaryFolder } from "./cli_process.ts";
+import { runCli, temporaryFolder } from "./cli_process.ts";
 import { type Outcome, runCommand } from "./run_command.ts";
 
 const folder = temporaryFolder();
@@ -73,7 +73,9 @@ describe("a sweep over the phantom", () => {
     const shards = [1, 2].map((i) => join(folder, `shard-${i}`));
     for (const [i, out] of shards.entries()) assert.equal((await run(t, ...quick, "--shard", `${i + 1}/2`, "--no-means", "--out", out)).code, 0);
     const out = join(folder, "merged");
-    assert.equal((await run(t, "merge", ...shards, "--out", out)).code, 0);
+    const merged = await runCli(["sweep", "merge", ...shards, "--out", out, "--json"], { cache: folder });
+    assert.equal(merged.code, 0, merged.stderr);
+    assert.equal(JSON.parse(merged.stdout).rows, 4);
     assert.equal(readFileSync(join(out, "settings.csv"), "utf8"), readFileSync(join(whole, "settings.csv"), "utf8"));
     assert.ok(!readdirSync(shards[0]).includes("means"));
   });
