@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { sizeOf } from "../../src/tensor.ts";
 import type { Engine, EngineFacts, Input, Outputs, Work } from "./engine.ts";
 import { provideNavigatorGpu } from "./navigator_node.ts";
@@ -96,7 +97,7 @@ export async function openOnnxRuntimeWeb({ fusedAttention }: { fusedAttention: b
 
 /** ONNX Runtime's native build with its own Dawn. Its API for Node takes and gives host tensors only. */
 export async function openOnnxRuntimeNode(): Promise<Engine> {
-  const { default: ort } = (await import("onnxruntime-node")) as unknown as { default: Ort };
+  const ort: Ort = createRequire(import.meta.url)("onnxruntime-node");
   return createEngine(
     {
       ort,
