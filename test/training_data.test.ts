@@ -16,7 +16,8 @@ import { loadModel } from "../src/models/load.ts";
 import { loadLatentEncoders } from "../src/models/ldm.ts";
 import { freeModel } from "../src/models/parameters.ts";
 import { nodePlatform } from "../src/platform_node.ts";
-import { attributeTargets, maskedWords } from "../src/training/encoder_training.ts";
+import type { Tokenizer } from "../src/text/tokenizer.ts";
+import { attributeTargets, maskTokenId, maskedWords } from "../src/training/encoder_training.ts";
 import { fingerprint } from "../src/training/fingerprint_node.ts";
 import { openLatents } from "../src/training/latent_dataset_node.ts";
 import { filmImages, openModelFolder } from "../src/training/model_folder_node.ts";
@@ -156,6 +157,17 @@ test("masked words are the targets of their places, ends and padding are left al
   assert.deepEqual([...all.word].slice(0, 5), [IGNORED, ...encoding.ids.slice(1, 4), IGNORED]);
 });
 
+test("a tokenizer must have a token of its own for masked words", () => {
+  assert.equal(encoders.tokenizer.encode("[MASK] effusion").ids[1], maskTokenId(encoders.tokenizer));
+  const reading = (...pieces: string[]): Tokenizer => ({
+    length: 8,
+    encode: () => ({ ids: new Int32Array(8), attentionMask: new Int32Array(8), tokens: ["[CLS]", ...pieces, "[SEP]"], offsets: [], startIndex: 0, endIndex: pieces.length + 1 }),
+  });
+  for (const pieces of [["[", "mask", "]"], ["[UNK]"], []]) {
+    assert.throws(() => maskTokenId(reading(...pieces)), (error) => error instanceof InputError && /reads \[MASK\] as .*, not as one token/.test(error.message), pieces.join(" "));
+  }
+});
+
 test("noise is shifted by one number a channel and item", async () => {
   const [batch, positions, channels] = [2, 6, 3];
   const noise = gpu.tensor(Float32Array.from({ length: batch * positions * channels }, (_, i) => i), [batch, 2, 3, channels]);
@@ -163,6 +175,15 @@ test("noise is shifted by one number a channel and item", async () => {
   const itemOf = gpu.tensor(Uint32Array.from({ length: batch * positions }, (_, i) => Math.floor(i / positions)), [batch * positions]);
   const shifted = await gpu.scope("test", () => offsetNoise(noise, shifts, itemOf, 0.5)).read();
   assert.deepEqual([...shifted], Array.from({ length: 36 }, (_, i) => i + 0.5 * (1 + 3 * Math.floor(i / 18) + (i % 3))));
+});
+
+test("a channel that is the same everywhere is named before the weights are changed", async () => {
+  const vae = await openModelFolder(shippedModel).vae(); // without weights: reading one throws
+  const mean = new Array<number>(vae.config.latentChannels).fill(0);
+  for (const value of [0, 3.06e-7, NaN]) {
+    const deviation = mean.map((_, c) => (c === 1 ? value : 1));
+    await assert.rejects(foldStandardisation(vae, { mean, deviation }), (error) => error instanceof InputError && /channel 1 of the latents is the same everywhere .*; train the VAE longer/.test(error.message));
+  }
 });
 
 test("standardised latents have mean 0 and deviation 1, and decode to the same image", async () => {

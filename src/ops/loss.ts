@@ -81,10 +81,13 @@ function differenceLoss(op: string, prediction: Tensor, target: Tensor, absolute
 
 // --- KL divergence -------------------------------------------------------------------------------------------------
 
+/** Bounds of a posterior's log-variance: diffusers' DiagonalGaussianDistribution clamps it to them, as the kernels do. */
+export const logvarRange = { least: -30, most: 20 } as const;
+
 /**
  * KL divergence of diagonal Gaussians from the standard normal distribution, as AutoencoderKL's posterior computes it:
  * mean over the batch of 0.5 * sum(mean^2 + var - 1 - logvar). mean, logvar [B, ...] -> f32 [1]; logvar is clamped to
- * [-30, 20].
+ * `logvarRange`.
  */
 export function klLoss(mean: Tensor, logvar: Tensor): Tensor {
   const { gpu } = mean;

@@ -1,3 +1,4 @@
+import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { BertModel } from "../models/bert.ts";
 import { Linear } from "../models/layers.ts";
@@ -73,10 +74,10 @@ export interface EncoderTask {
  * The sum of the attributes' cross entropies and 0.3 of masked language modelling.
  */
 export function encoderTask(gpu: Gpu, recipe: Recipe, { bert, heads, tokenizer, data }: EncoderTask): TrainingTask {
+  const maskId = maskTokenId(tokenizer);
   const shape = [recipe.batchSize, tokenizer.length];
   const integers = () => gpu.keep(gpu.empty(shape, "u32"));
   const tensors = { ids: integers(), mask: integers(), label: integers(), side: integers(), zone: integers(), word: integers() };
-  const maskId = tokenizer.encode("[MASK]").ids[1];
   const order = dataOrder(recipe, data.count);
 
   const loss = () => {
@@ -96,6 +97,13 @@ export function encoderTask(gpu: Gpu, recipe: Recipe, { bert, heads, tokenizer, 
     for (const name of Object.keys(tensors) as (keyof typeof tensors)[]) tensors[name].write(Uint32Array.from(rows.flatMap((row) => [...row[name]])));
   };
   return { loss, fillBatch, free: () => Object.values(tensors).forEach((tensor) => tensor.free()) };
+}
+
+/** Id of the token that stands for a masked piece. @throws InputError where the tokenizer has none */
+export function maskTokenId(tokenizer: Tokenizer): number {
+  const { ids, tokens, endIndex } = tokenizer.encode("[MASK]");
+  if (endIndex === 2 && tokens[1] === "[MASK]") return ids[1];
+  throw new InputError("tokenizer", `reads [MASK] as ${tokens.slice(1, endIndex).join(" ") || "nothing"}, not as one token of that name; add it to the vocabulary and to the special tokens`);
 }
 
 /** Targets [N] of the attributes: the classes of the segment that a piece stands in. */

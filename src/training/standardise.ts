@@ -2,6 +2,7 @@ import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Parameter } from "../models/parameters.ts";
 import type { AutoencoderKL } from "../models/vae.ts";
+import { logvarRange } from "../ops/loss.ts";
 import type { ImageDataset } from "./vae_training.ts";
 
 /** Mean and standard deviation of each channel of a VAE's latent samples. */
@@ -9,6 +10,9 @@ export interface LatentStatistics {
   readonly mean: readonly number[];
   readonly deviation: readonly number[];
 }
+
+/** A channel that deviates less is the same everywhere: the least log-variance alone gives 3e-7. */
+const LEAST_DEVIATION = 1e-6;
 
 /**
  * Statistics of the posterior's samples over images: the mean's mean, and the root of the mean's variance and the mean
@@ -29,7 +33,7 @@ export async function latentStatistics(gpu: Gpu, vae: AutoencoderKL, data: Image
       for (let c = 0; c < channels; c++) {
         sums[c] += values[at + c];
         squares[c] += values[at + c] ** 2;
-        variances[c] += Math.exp(Math.min(20, Math.max(-30, values[at + channels + c])));
+        variances[c] += Math.exp(Math.min(logvarRange.most, Math.max(logvarRange.least, values[at + channels + c])));
       }
     }
   }
@@ -40,9 +44,12 @@ export async function latentStatistics(gpu: Gpu, vae: AutoencoderKL, data: Image
 /**
  * Folds the map that makes latents of mean 0 and deviation 1 into `quant_conv`, and its inverse into `post_quant_conv`:
  * images decode as before, and the scaling factor becomes 1. The VAE's weights must be f32.
+ * @throws InputError where a channel is the same everywhere, before anything is changed
  */
 export async function foldStandardisation(vae: AutoencoderKL, { mean, deviation }: LatentStatistics): Promise<void> {
   const channels = vae.config.latentChannels;
+  const dead = deviation.findIndex((value) => !(value >= LEAST_DEVIATION));
+  if (dead >= 0) throw new InputError("vae", `channel ${dead} of the latents is the same everywhere (its deviation is ${deviation[dead]}) and cannot be standardised; train the VAE longer, or with fewer latent_channels`);
   const rewrite = async (name: string, change: (values: Float32Array) => void) => {
     const parameter = vae.parameters.get(name) as Parameter | undefined;
     if (!parameter) throw new InputError("vae", `has no ${name}, which latents are standardised through; use use_quant_conv and use_post_quant_conv`);
