@@ -31,6 +31,7 @@ export interface KindSummary {
 /** What a summary needs of a row. */
 export type SummarisedRow = Pick<EvalRow, "kind" | "label" | "image" | "metrics">;
 
+/** Options of `summarise`. */
 export interface SummaryOptions {
   /** Resamples of a confidence interval. Default: 1000. */
   readonly resamples?: number;

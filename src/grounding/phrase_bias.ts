@@ -14,7 +14,9 @@ import { type EncodedTexts, setWeights } from "./phrases.ts";
  * Values are the float32 maps of all layers behind one another.
  */
 export interface BiasStore {
+  /** The maps that were put under a key; undefined where there are none, or no longer. */
   get(key: string): Promise<Float32Array | undefined>;
+  /** Keeps maps under a key; a store may drop them at any time. */
   put(key: string, maps: Float32Array): Promise<void>;
 }
 

@@ -31,10 +31,12 @@ export interface LatentIndex {
 /** File of the index, written when all others are complete. */
 export const LATENT_INDEX = "index.json";
 
+/** File of a shard of latents, counted from 0: `mean` and `logvar`, each [samples, h, w, C]. */
 export function latentsFile(shard: number): string {
   return `latents-${String(shard).padStart(5, "0")}.safetensors`;
 }
 
+/** File of a shard of embeddings, counted from 0: `texts` [texts, tokens, width]. */
 export function textsFile(shard: number): string {
   return `texts-${String(shard).padStart(5, "0")}.safetensors`;
 }

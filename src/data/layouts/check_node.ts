@@ -6,6 +6,7 @@ import type { DataProblem, DataSample } from "./layout.ts";
 import { readDataset } from "./open_node.ts";
 import { isOutside, outsideFact } from "./row_checks.ts";
 
+/** Options of `checkDataset`. */
 export interface CheckOptions {
   /** The folder that the paths of the images start from; that of the CSV file where absent. */
   readonly images?: string;

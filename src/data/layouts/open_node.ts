@@ -5,6 +5,7 @@ import { type DatasetFile, type DatasetName, expectedFiles, findDatasets } from 
 import type { DataProblem, DataSample, Layout, Split } from "./layout.ts";
 import { readRows } from "./table_node.ts";
 
+/** Options of `openDataset`. */
 export interface OpenDatasetOptions {
   /** What the data set is; its table's name tells where absent. */
   readonly dataset?: DatasetName;

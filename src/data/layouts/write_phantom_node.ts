@@ -8,6 +8,7 @@ import { checkPhantomOptions, type PhantomSet, phantomSets } from "../phantom/fi
 import { drawShard, isDone, type PhantomPlan, planShards } from "./phantom_shards_node.ts";
 import { writeMimicTable, writeMsCxrTables } from "./phantom_tables_node.ts";
 
+/** Options of `writePhantomDataset`. */
 export interface WritePhantomOptions {
   readonly onProgress?: (set: PhantomSet, done: number, total: number) => void;
   readonly signal?: AbortSignal;
