@@ -178,6 +178,10 @@ describe("searching layers", () => {
   test("few layers are searched exhaustively; a search can be stopped", async () => {
     assert.equal((await searchLayers(4, agreement, { trials: 1000 })).length, 15);
     const controller = new AbortController();
+    const undefinedAtFirst = async (layers: readonly number[]) => (layers.length === 4 || layers.includes(2) ? NaN : layers.length);
+    const bests: Trial[] = [];
+    const trials = await searchLayers(4, undefinedAtFirst, { onTrial: (_, best) => bests.push(best) });
+    assert.deepEqual([trials[0].value, bests.at(-1)?.layers], [-Infinity, [0, 1, 3]], "no number is worse than any");
     await assert.rejects(searchLayers(16, agreement, { signal: controller.signal, onTrial: (_, __, done) => done === 5 && controller.abort() }), { name: "AbortError" });
   });
 });

@@ -6,6 +6,7 @@ export type LayerObjective = (layers: readonly number[]) => Promise<number>;
 /** A set of layers that was tried, and its value. */
 export interface Trial {
   layers: readonly number[];
+  /** -Infinity where the objective gave no finite number: no set is worse. */
   value: number;
 }
 
@@ -36,7 +37,8 @@ export async function searchLayers(layerCount: number, objective: LayerObjective
     signal?.throwIfAborted();
     tried.add(switches.join());
     const layers = switches.flatMap((on, layer) => (on ? [layer] : []));
-    const trial = { layers, value: await objective(layers) };
+    const value = await objective(layers);
+    const trial = { layers, value: Number.isFinite(value) ? value : -Infinity };
     done.push(trial);
     if (!best || trial.value > best.value) best = trial;
     onTrial?.(trial, best, done.length);
@@ -70,7 +72,7 @@ function nextSwitches(done: readonly Trial[], { layerCount, strategy, random, tr
  * trials are distributed, the one that is likeliest under them against under the others. undefined where none is new.
  */
 function guessed(done: readonly Trial[], { layerCount, random, isNew }: { layerCount: number; random: Random; isNew: (switches: readonly boolean[]) => boolean }): boolean[] | undefined {
-  const ranked = [...done].sort((a, b) => b.value - a.value);
+  const ranked = [...done].sort((a, b) => Number(b.value > a.value) - Number(b.value < a.value)); // -Infinity less itself is NaN
   const count = Math.min(Math.ceil(parzen.goodShare * ranked.length), parzen.mostGood);
   const good = shareOn(ranked.slice(0, count), layerCount);
   const others = shareOn(ranked.slice(count), layerCount);
