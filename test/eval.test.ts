@@ -126,6 +126,19 @@ test("disease filtering takes every sample's own label, several phrases of a fil
   assert.equal(new Set(rows.map(({ image }) => image)).size, 3);
 });
 
+test("a label that disease filtering has no words for is told in its rows, on stderr and in run.json", async (t) => {
+  const out = join(folder, "labels");
+  const table = join(folder, "labels.csv");
+  writeFileSync(table, `image,phrase,label,boxes\n${join(samples, "film_05.png")},left lung nodule,Nodule,80-60-40-40\n${join(samples, "film_01.png")},enlarged cardiac silhouette,Cardiomegaly,46-51-55-51\n`);
+  const { code, stderr } = await run(t, "--dataset", "csv", "--data", table, ...quick, "--tokens", "disease", "--out", out);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(rowsOf(out).map(({ label, note, deviation }) => [label, note, deviation]), [["Nodule", undefined, "Nodule has no words of its own: --tokens disease took all tokens"], ["Cardiomegaly", undefined, undefined]]);
+  const warning = "--tokens disease has no words for Nodule: all tokens are used in 1 of 2 rows";
+  assert.equal(stderr.split(`warning: ${warning}\n`).length, 2, stderr);
+  assert.ok(JSON.parse(readFileSync(join(out, "run.json"), "utf8")).sessions[0].warnings.includes(warning));
+  assert.match(readFileSync(join(out, "rows.csv"), "utf8"), /,Nodule has no words of its own: --tokens disease took all tokens\r?\n/);
+});
+
 describe("bad input: one line each, and nothing of the rest is lost", () => {
   test("before any work", async (t) => {
     const table = join(folder, "bad.csv");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test, type TestContext } from "node:test";
 import { sweepCommand } from "../src/cli/sweep.ts";
@@ -10,8 +10,9 @@ import { evalCommand } from "../src/cli/eval.ts";
 import { readMeansFile } from "../src/sweep/means_file_node.ts";
 import { settingsOf, baseOf, variants } from "../src/sweep/settings.ts";
 import { type SweepRow, packMetrics, rowsUnder } from "../src/sweep/sweep_row.ts";
+import type { SweepConfiguration } from "../src/cli/sweep_run.ts";
 import { completeGrid } from "../src/sweep/grid.ts";
-import { runCli, temporaryFolder } from "./cli_process.ts";
+import { runCli, samples, temporaryFolder } from "./cli_process.ts";
 import { type Outcome, runCommand } from "./run_command.ts";
 
 const folder = temporaryFolder();
@@ -41,10 +42,11 @@ describe("a sweep over the phantom", () => {
 
   test("measures a setting as eval does", async (t) => {
     const out = join(folder, "evaluated");
-    const settings = ["--tokens", "disease", "--merge", "linear", "--last-steps", "1", "--layers", "1,3,4"];
-    assert.equal((await runCommand(t, evalCommand(), ["--dataset", "phantom", "--data", phantom, "--limit", "4", "--steps", "2", "--seed", "3", "--no-cache", ...settings, "--out", out])).code, 0);
     const { configuration } = JSON.parse(readFileSync(join(whole, "run.json"), "utf8"));
-    const index = settingsOf(configuration.grid, configuration.layers).findIndex(({ tokens, merge, lastSteps, layers }) => tokens === "disease" && merge === "linear" && lastSteps === 1 && String(layers) === "1,3,4");
+    const coarse = String((configuration as SweepConfiguration).layers.flatMap(({ side }, layer) => (side === 8 ? [layer] : [])));
+    const settings = ["--tokens", "disease", "--merge", "linear", "--last-steps", "1", "--layers", coarse];
+    assert.equal((await runCommand(t, evalCommand(), ["--dataset", "phantom", "--data", phantom, "--limit", "4", "--steps", "2", "--seed", "3", "--no-cache", ...settings, "--out", out])).code, 0);
+    const index = settingsOf(configuration.grid, configuration.layers).findIndex(({ tokens, merge, lastSteps, layers }) => tokens === "disease" && merge === "linear" && lastSteps === 1 && String(layers) === coarse);
     const bySample = <R extends { sample: number }>(rows: R[]) => rows.sort((a, b) => a.sample - b.sample);
     assert.deepEqual(bySample(rowsOf(whole)).map(({ metrics }) => metrics[index]), bySample(rowsOf<EvalRow>(out)).map(({ metrics }) => packMetrics(metrics)));
   });
@@ -57,7 +59,7 @@ describe("a sweep over the phantom", () => {
     const base = table(whole, "variants.csv").find(([option, , , , merge]) => option === "tokens" && merge === "mixture");
     assert.ok(Math.abs((search.all.searched + search.all.heldOut) / 2 - Number(base?.[8])) < 1e-5, "both halves together are all samples");
     const { means, facts } = await readMeansFile(join(whole, "means", "000000_gt_2.safetensors"));
-    assert.deepEqual([means.layers.map(({ side }) => side), means.lastSteps, facts], [[16, 8, 4, 8, 8, 16, 16], [1, 2], { width: 128, height: 128 }]);
+    assert.deepEqual([means.layers.length, means.lastSteps, facts], [7, [1, 2], { width: 128, height: 128 }]);
   });
 
   test("which is finished does nothing more; another grid is refused", async (t) => {
@@ -79,6 +81,19 @@ describe("a sweep over the phantom", () => {
     assert.equal(readFileSync(join(out, "settings.csv"), "utf8"), readFileSync(join(whole, "settings.csv"), "utf8"));
     assert.ok(!readdirSync(shards[0]).includes("means"));
   });
+});
+
+test("a label without words of its own ends no sweep, and is told", async (t) => {
+  const table = join(folder, "labels.csv");
+  writeFileSync(table, `image,phrase,label,boxes\n${join(samples, "film_05.png")},left lung nodule,Nodule,80-60-40-40\n${join(samples, "film_01.png")},enlarged cardiac silhouette,Cardiomegaly,46-51-55-51\n`);
+  const out = join(folder, "labels");
+  const { code, stderr } = await run(t, "--dataset", "csv", "--data", table, "--steps", "1", "--last-steps", "1", "--merge", "none", "--layers", "all", "--no-cache", "--no-means", "--out", out);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /warning: --tokens disease has no words for Nodule: all tokens are used in 1 of 2 rows\n/);
+  const [nodule, heart] = rowsOf(out);
+  assert.deepEqual([nodule.deviation, heart.deviation], ["Nodule has no words of its own: --tokens disease took all tokens", undefined]);
+  const [, disease, all] = nodule.metrics; // lexical, disease, all
+  assert.deepEqual(disease, all);
 });
 
 test("bad options are told in one line, before the model is loaded", async (t) => {

@@ -1,6 +1,7 @@
 import type { DataSample } from "../data/layouts/layout.ts";
 import { planPreprocess } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
+import { diseaseDeviation } from "../eval/disease_deviation.ts";
 import { groupBy } from "../eval/group_by.ts";
 import type { PlannedRow } from "../eval/plan.ts";
 import { type EvalRow, type RowTruth, measureRow } from "../eval/row.ts";
@@ -10,7 +11,7 @@ import type { GroundSettings } from "../grounding/options.ts";
 import { preparePhrase } from "../grounding/phrases.ts";
 import type { GroundResult } from "../grounding/result.ts";
 import { phraseNote } from "../report/result_record.ts";
-import { diseaseWords } from "../text/diseases.ts";
+import { findDiseaseWords } from "../text/diseases.ts";
 import { log } from "./command.ts";
 import { type FilmChecks, filmChecks, filmTasks, usableFilms } from "./eval_films.ts";
 import { EvaluationCount } from "./evaluation_count.ts";
@@ -64,7 +65,9 @@ export async function evaluate(evaluation: Evaluation, folder: RunFolder): Promi
   const { session, signal, work } = evaluation;
   const { pipeline } = session;
   const checks = filmChecks(evaluation);
-  const parts = partsOf(evaluation, await usableRows(evaluation));
+  const planned = await usableRows(evaluation);
+  warnOfDeviations(work, planned, [evaluation.settings.tokens]);
+  const parts = partsOf(evaluation, planned);
   const count = new EvaluationCount(parts.flatMap(({ films }) => filmTasks(films)), evaluation.settings);
   const progress = createProgress();
   try {
@@ -78,7 +81,7 @@ export async function evaluate(evaluation: Evaluation, folder: RunFolder): Promi
         const truthOf = rowTruths(evaluation, checks);
         for (const [i, { work: film, phrase }] of items.entries()) {
           const ofMap = films.get(film.path)?.filter(({ text }) => text === phrase) ?? [];
-          for (const planned of ofMap) rows.push(...(await measure(evaluation.data, planned, results[i], truthOf)));
+          for (const row of ofMap) rows.push(...(await measure(evaluation, row, results[i], truthOf)));
         }
         await folder.append(rows);
       }
@@ -93,10 +96,19 @@ function partsOf({ data, settings }: Evaluation, rows: readonly PlannedRow[]): P
   const filmOf = ({ sample }: PlannedRow) => data.samples[sample].imagePath;
   if (settings.tokens !== "disease") return [{ settings, films: groupBy(rows, filmOf) }];
   return [...groupBy(rows, ({ label }) => label)].map(([label, ofLabel]) => ({
-    // A label without words of its own leaves nothing to filter by: all tokens, as where no word is found.
-    settings: label in diseaseWords ? { ...settings, label } : { ...settings, tokens: "all" as const },
+    settings: findDiseaseWords(label) ? { ...settings, label } : { ...settings, tokens: "all" as const },
     films: groupBy(ofLabel, filmOf),
   }));
+}
+
+/** Says of which rows the maps will not be what the settings say, and remembers it: one line for all. */
+export function warnOfDeviations({ warnings }: EvalWork, rows: readonly PlannedRow[], tokens: readonly GroundSettings["tokens"][]): void {
+  const labels = rows.map(({ label }) => label).filter((label) => diseaseDeviation(label, tokens) !== undefined);
+  if (labels.length === 0) return;
+  const names = [...new Set(labels)].map((label) => label || "no label").join(", ");
+  const warning = `--tokens disease has no words for ${names}: all tokens are used in ${labels.length} of ${rows.length} rows`;
+  warnings.push(warning);
+  log(`warning: ${warning}`);
 }
 
 /** How many notes on single phrases are worth reading. */
@@ -122,10 +134,12 @@ export async function usableRows({ session, rows, settings, work }: Evaluation):
 }
 
 /** A map's row; none where the film of the boxes cannot be used. */
-async function measure({ samples, imageName }: EvalData, planned: PlannedRow, result: GroundResult, truthOf: TruthOf): Promise<EvalRow[]> {
+async function measure({ data, settings }: Evaluation, planned: PlannedRow, result: GroundResult, truthOf: TruthOf): Promise<EvalRow[]> {
+  const { samples, imageName } = data;
   const sample = samples[planned.sample];
   const truth = await truthOf(samples[planned.truth]);
-  return truth ? [measureRow(planned, sample, imageName(sample), result, truth)] : [];
+  const deviation = diseaseDeviation(planned.label, [settings.tokens]);
+  return truth ? [measureRow(planned, sample, imageName(sample), { ...result, deviation }, truth)] : [];
 }
 
 export type TruthOf = (sample: DataSample) => Promise<RowTruth | undefined>;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { DataSample } from "../data/layouts/layout.ts";
+import { diseaseDeviation } from "../eval/disease_deviation.ts";
 import { groupBy } from "../eval/group_by.ts";
 import type { PlannedRow } from "../eval/plan.ts";
 import { type RowTruth, measureRow } from "../eval/row.ts";
@@ -14,10 +15,10 @@ import { writeMeansFile } from "../sweep/means_file_node.ts";
 import { settingKey } from "../sweep/settings.ts";
 import { type SweptMap, sweptMaps } from "../sweep/sweep.ts";
 import { type PackedMetrics, type SweepRow, packMetrics } from "../sweep/sweep_row.ts";
-import { diseaseWords } from "../text/diseases.ts";
+import { findDiseaseWords } from "../text/diseases.ts";
 import { type Background, createBackground, inSlices } from "./background.ts";
 import { filmChecks, usableFilms } from "./eval_films.ts";
-import { type Evaluation, type TruthOf, rowTruths, usableRows } from "./eval_run.ts";
+import { type Evaluation, type TruthOf, rowTruths, usableRows, warnOfDeviations } from "./eval_run.ts";
 import type { FilmWork } from "./film_tasks.ts";
 import { addWork } from "./ground_run.ts";
 import { createProgress } from "./progress.ts";
@@ -50,6 +51,7 @@ interface SweepItem {
 export async function sweepSamples(evaluation: Evaluation, plan: SweepPlan, folder: SweepFolder): Promise<void> {
   const { data, session, work } = evaluation;
   const rows = await usableRows(evaluation);
+  warnOfDeviations(work, rows, plan.grid.tokens);
   const films = groupBy(rows, ({ sample }) => data.samples[sample].imagePath);
   const checks = filmChecks(evaluation);
   const progress = createProgress();
@@ -101,7 +103,7 @@ async function sweepItems(items: readonly SweepItem[], evaluation: Evaluation, {
   const { pipeline } = session;
   const truths: RowTruth[] = [];
   for (const { planned } of items) truths.push((await truthOf(data.samples[planned.truth])) as RowTruth); // rows without are left out before
-  const measures = items.map((item, i) => measureItem(item, evaluation, truths[i], plan.settings));
+  const measures = items.map((item, i) => measureItem(item, evaluation, truths[i], plan));
   let passes = 0;
   const onProgress = ({ stage, done, total }: GroundProgress) => show(stage, items.length * (passes + (stage === "main pass" ? done / total : 0)));
   let before = snapshot(evaluation);
@@ -126,7 +128,7 @@ function snapshot({ session }: Evaluation): { flops: number; bytesReadBack: numb
 
 function requestOf({ film, planned }: SweepItem, samples: readonly DataSample[]): SweepRequest {
   const { label } = samples[planned.sample];
-  return { film: film.film, phrase: planned.text, label: label in diseaseWords ? label : undefined };
+  return { film: film.film, phrase: planned.text, label: findDiseaseWords(label) && label };
 }
 
 /** Measures maps to a row. */
@@ -137,9 +139,10 @@ interface Measure {
 }
 
 /** Measures the maps of one sample. Equal ones are measured once: token choices often come to the same. */
-function measureItem({ planned }: SweepItem, { data, session }: Evaluation, truth: RowTruth, settings: readonly SweptSettings[]): Measure {
+function measureItem({ planned }: SweepItem, { data, session }: Evaluation, truth: RowTruth, { grid, settings }: SweepPlan): Measure {
   const { sampleSize: imageSize } = session.pipeline.ldm.vae.config;
   const sample = data.samples[planned.sample];
+  const deviation = diseaseDeviation(sample.label, grid.tokens);
   const indexOf = new Map(settings.map((each, i) => [settingKey(each), i]));
   const metrics = new Array<PackedMetrics>(settings.length);
   const known: { map: Float32Array; index: number }[] = [];
@@ -152,7 +155,7 @@ function measureItem({ planned }: SweepItem, { data, session }: Evaluation, trut
         metrics[index] = metrics[equal.index];
         return;
       }
-      const { metrics: measured, ssim: _, s: __, threshold: ___, ...rest } = measureRow(planned, sample, data.imageName(sample), { map, ...activationMask(map, side), side, imageSize }, truth);
+      const { metrics: measured, ssim: _, s: __, threshold: ___, ...rest } = measureRow(planned, sample, data.imageName(sample), { map, ...activationMask(map, side), side, imageSize, deviation }, truth);
       metrics[index] = packMetrics(measured);
       known.push({ map, index });
       facts = rest;

@@ -45,10 +45,12 @@ export interface EvalRow {
   readonly threshold: number;
   /** Why there are no metrics. */
   readonly note?: string;
+  /** Where the map is not what the settings say. */
+  readonly deviation?: string;
 }
 
 /** A map and its mask, whatever made them. */
-export interface MeasuredMap extends Omit<TruthInputs, "truth" | "boxCount"> {
+export interface MeasuredMap extends Omit<TruthInputs, "truth" | "boxCount">, Pick<EvalRow, "deviation"> {
   readonly threshold: number;
   readonly ssim?: number;
   readonly s?: number;
@@ -77,6 +79,7 @@ export function measureRow(planned: PlannedRow, sample: DataSample, image: strin
     s: map.s,
     threshold: map.threshold,
     ...(metrics ? {} : { note: "the boxes lie outside of the part that the model sees" }),
+    ...(map.deviation === undefined ? {} : { deviation: map.deviation }),
   };
 }
 

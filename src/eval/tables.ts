@@ -7,9 +7,9 @@ export type Table = (string | number)[][];
 
 /** Every row of a run. */
 export function rowsTable(rows: readonly EvalRow[]): Table {
-  const header = ["sample", "kind", "dicom_id", "path", "label", "phrase", "text", "boxes_of", ...Object.values(metricColumns), "ssim", "s", "threshold", "note"];
-  const cells = rows.map(({ sample, kind, id, image, label, phrase, text, boxesOf = "", metrics, ssim = "", s = "", threshold, note = "" }) => [
-    sample, kind, id, image, label, phrase, text, boxesOf, ...metricNames.map((name) => metrics[name] ?? ""), ssim, s, threshold, note,
+  const header = ["sample", "kind", "dicom_id", "path", "label", "phrase", "text", "boxes_of", ...Object.values(metricColumns), "ssim", "s", "threshold", "note", "deviation"];
+  const cells = rows.map(({ sample, kind, id, image, label, phrase, text, boxesOf = "", metrics, ssim = "", s = "", threshold, note = "", deviation = "" }) => [
+    sample, kind, id, image, label, phrase, text, boxesOf, ...metricNames.map((name) => metrics[name] ?? ""), ssim, s, threshold, note, deviation,
   ]);
   return [header, ...cells];
 }
