@@ -7,7 +7,7 @@ import { shippedModel } from "../src/cli/package.ts";
 import { type RunCommandOptions, checkRunOptions } from "../src/cli/train_options.ts";
 import { InputError, loadPipeline, readMetrics, writePhantomDataset } from "../src/node.ts";
 import { type Outcome, runCli, temporaryFolder } from "./cli_process.ts";
-import { changeJson } from "./golden_folders.ts";
+import { changeJson, changeValue } from "./golden_folders.ts";
 
 const gpu = await testGpu();
 const cache = temporaryFolder();
@@ -96,6 +96,37 @@ describe("train", () => {
     assert.equal(code, 0, stderr);
     const weights = (folder: string) => readFileSync(join(folder, "unet", "diffusion_pytorch_model.safetensors"));
     assert.ok(weights(join(other, "checkpoint-000001")).equals(weights(join(run, checkpoint))));
+  });
+
+  test("a trained LoRA is grounded with; its run does not go on over another U-Net, nor is a model with a LoRA trained", async () => {
+    const [out, saved] = [join(work, "lora-run"), join(work, "lora-model")];
+    const trainLora = (base: string, ...args: string[]) => attnscope(["train", "--model", base, "--data", latents, "--out", out, "--lora-rank", "2", "--dtype", "f32",
+      "--batch-size", "2", "--accumulation-steps", "1", "--max-steps", "1", ...args]);
+    const first = await trainLora(trained, "--save-model", saved);
+    assert.equal(first.code, 0, first.stderr);
+    const { ldm } = await loadPipeline(gpu, saved);
+    assert.equal(ldm.lora, "unet_lora");
+    ldm.free();
+    const other = join(work, "other-base");
+    cpSync(trained, other, { recursive: true });
+    changeValue(join(other, "unet", "diffusion_pytorch_model.safetensors"), "conv_in.bias", 0, (value) => value + 1);
+    for (const [base, message] of [[other, /is of another run: frozen is "[0-9a-f]{64}" there and "[0-9a-f]{64}" here/], [saved, /--model: .*lora-model has a LoRA, which a training does not build on/]] as const) {
+      const outcome = await trainLora(base, "--resume", "latest");
+      assert.equal(outcome.code, 2, outcome.stderr);
+      assert.match(oneLine(outcome).join("\n"), message);
+    }
+  });
+
+  test("a run of an autoencoder does not go on with as many other films", async () => {
+    const others = join(work, "other-films");
+    await writePhantomDataset(others, { seed: 6, size: 64, counts: { train: 4, validate: 1, test: 1, single: 2, pairs: 1 } });
+    const trainVae = (data: string, ...args: string[]) => attnscope(["train", "vae", "--model", model, "--data", join(data, "mimic-cxr-jpg"), "--out", join(work, "vae-run"),
+      "--batch-size", "1", "--accumulation-steps", "1", "--crop", "32", "--max-steps", "1", ...args]);
+    const first = await trainVae(films);
+    assert.equal(first.code, 0, first.stderr);
+    const outcome = await trainVae(others, "--resume", "latest");
+    assert.equal(outcome.code, 2, outcome.stderr);
+    assert.match(oneLine(outcome).join("\n"), /is of another run: data.sha256 is "[0-9a-f]{64}" there/);
   });
 
   test("train report writes the page of a run anew", async () => {
