@@ -40,7 +40,7 @@ export function addModelOptions(command: Command, out: string): Command {
   return command
     .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--text-encoder <folder>", textEncoderHelp)
-    .option("--ema", "take the U-Net from unet_ema/")
+    .option("--ema", "take the moving average: unet_ema/, or of a LoRA unet_lora_ema/")
     .option("--out <folder>", "where to put the results", out)
     .option("--seed <n>", "seed of all noise", number, defaultSettings.seed)
     .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
