@@ -25,6 +25,8 @@ export { imageStatistics, type LoadedNetwork, type SetImage } from "./quality/im
 export { multiScaleSsim } from "./quality/ms_ssim.ts";
 export { RunningGaussian, type Gaussian } from "./quality/statistics.ts";
 
+export { LOCK_FILE, lockRun } from "./runs/run_lock_node.ts";
+
 // Training in a folder; what it is made of is in attnscope/training.
 export { findLatestCheckpoint, hasCheckpoints, readConfiguration, saveCheckpoint, type FoundCheckpoint } from "./training/checkpoint_node.ts";
 export { openLatents, type LatentIndex, type StoredLatents, type StoredSample } from "./training/latent_dataset_node.ts";
@@ -33,7 +35,6 @@ export { assembleModel, checkModelPlace } from "./training/assemble_model_node.t
 export { filmImages, openModelFolder, type ModelFolder } from "./training/model_folder_node.ts";
 export { precompute, type PrecomputeOptions } from "./training/precompute_node.ts";
 export { resumeSources, type ResumeSources } from "./training/resume_node.ts";
-export { LOCK_FILE, lockRun } from "./training/run_lock_node.ts";
 export { runTraining, type RunOptions, type RunPart, type RunResult } from "./training/run_node.ts";
 export { usableSamples, type UsableSamples, type UsableSamplesOptions } from "./training/usable_samples_node.ts";
 export { openValidation, type Validation, type ValidationOptions } from "./training/validation_node.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type Caption, captionVocabulary, countWords, drawCaption, drawPhrase, MAX_CAPTION_WORDS } from "../src/data/phantom/captions.ts";
 import { drawPhantomFilm } from "../src/data/phantom/film.ts";
 import { drawFinding, drawFindings, type Finding, phantomLabels } from "../src/data/phantom/findings.ts";
-import { createRandom } from "../src/data/phantom/random.ts";
+import { createRandom } from "../src/random.ts";
 
 const words = (text: string) => text.match(/[a-z]+|[^a-z\s]/g) ?? [];
 

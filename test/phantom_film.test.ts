@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { fieldBox, fieldThresholds } from "../src/data/phantom/boxes.ts";
 import { drawPhantomFilm, type PhantomFilm, phantomSets } from "../src/data/phantom/film.ts";
 import { drawFindings, type Finding, findingCounts, phantomLabels } from "../src/data/phantom/findings.ts";
-import { createRandom } from "../src/data/phantom/random.ts";
+import { createRandom } from "../src/random.ts";
 import { drawScene } from "../src/data/phantom/scene.ts";
 import { InputError } from "../src/errors.ts";
 

@@ -3,7 +3,7 @@ import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { testGpu } from "../shaders-test/harness.ts";
 import { readFilm } from "../src/data/decode_node.ts";
-import { createRandom } from "../src/data/phantom/random.ts";
+import { createRandom } from "../src/random.ts";
 import { InputError } from "../src/errors.ts";
 import { loadPipeline } from "../src/node.ts";
 import type { Reading } from "../src/grounding/bias_merging.ts";

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from "
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createRandom } from "../src/data/phantom/random.ts";
+import { createRandom } from "../src/random.ts";
 import { InputError } from "../src/errors.ts";
 import { checkSameConfiguration } from "../src/training/checkpoint.ts";
 import { findLatestCheckpoint, readConfiguration, saveCheckpoint } from "../src/training/checkpoint_node.ts";

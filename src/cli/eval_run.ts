@@ -2,7 +2,7 @@ import type { DataSample } from "../data/layouts/layout.ts";
 import { planPreprocess } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
 import { diseaseDeviation } from "../eval/disease_deviation.ts";
-import { groupBy } from "../eval/group_by.ts";
+import { groupBy } from "../group_by.ts";
 import type { PlannedRow } from "../eval/plan.ts";
 import { type EvalRow, type RowTruth, measureRow } from "../eval/row.ts";
 import type { RunFolder } from "../eval/run_folder_node.ts";

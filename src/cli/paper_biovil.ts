@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { type BioViL, mapPhrases } from "../baselines/biovil.ts";
 import type { Film } from "../data/film.ts";
 import { planPreprocess } from "../data/preprocess.ts";
-import { groupBy } from "../eval/group_by.ts";
+import { groupBy } from "../group_by.ts";
 import type { PlannedRow } from "../eval/plan.ts";
 import { type EvalRow, measureRow } from "../eval/row.ts";
 import { type RunConfiguration, openRunFolder } from "../eval/run_folder_node.ts";

@@ -6,7 +6,7 @@ import type { Film } from "../data/film.ts";
 import type { DataSample } from "../data/layouts/layout.ts";
 import { type Box, planPreprocess } from "../data/preprocess.ts";
 import { overlay } from "../data/render.ts";
-import { groupBy } from "../eval/group_by.ts";
+import { groupBy } from "../group_by.ts";
 import type { RowKind } from "../eval/plan.ts";
 import type { EvalRow, RowMetrics } from "../eval/row.ts";
 import type { GroundSettings } from "../grounding/options.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { DataSample } from "../data/layouts/layout.ts";
 import { diseaseDeviation } from "../eval/disease_deviation.ts";
-import { groupBy } from "../eval/group_by.ts";
+import { groupBy } from "../group_by.ts";
 import type { PlannedRow } from "../eval/plan.ts";
 import { type RowTruth, measureRow } from "../eval/row.ts";
 import type { RunConfiguration, RunFolder } from "../eval/run_folder_node.ts";

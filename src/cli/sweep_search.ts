@@ -1,5 +1,5 @@
 import { planPreprocess } from "../data/preprocess.ts";
-import { groupBy } from "../eval/group_by.ts";
+import { groupBy } from "../group_by.ts";
 import type { MetricName } from "../eval/row.ts";
 import { truthMask } from "../eval/truth.ts";
 import type { SweptSettings } from "../sweep/grid.ts";

@@ -1,5 +1,5 @@
 import type { DataSample } from "../data/layouts/layout.ts";
-import { createRandom } from "../data/phantom/random.ts";
+import { createRandom } from "../random.ts";
 import { firstAlternative } from "../text/captions.ts";
 
 /**

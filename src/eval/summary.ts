@@ -1,5 +1,5 @@
-import { createRandom } from "../data/phantom/random.ts";
-import { groupBy } from "./group_by.ts";
+import { createRandom } from "../random.ts";
+import { groupBy } from "../group_by.ts";
 import { type RowKind, rowKinds } from "./plan.ts";
 import { type EvalRow, type MetricName, metricNames } from "./row.ts";
 

@@ -1,4 +1,4 @@
-import { groupBy } from "./group_by.ts";
+import { groupBy } from "../group_by.ts";
 import { type EvalRow, type MetricName, metricColumns, metricNames } from "./row.ts";
 import type { KindSummary } from "./summary.ts";
 

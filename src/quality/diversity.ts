@@ -1,4 +1,4 @@
-import { createRandom } from "../data/phantom/random.ts";
+import { createRandom } from "../random.ts";
 import { type Plane, croppedPlane } from "../data/planes.ts";
 import { planResizeCrop } from "../data/preprocess.ts";
 import { multiScaleSsim } from "./ms_ssim.ts";

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { decodeFilm, readFilmBytes } from "../data/decode_node.ts";
 import { InputError } from "../errors.ts";
+import { groupBy } from "../group_by.ts";
 import type { SetImage } from "./image_statistics.ts";
 
 /** Files that are taken for images. */
@@ -20,9 +21,7 @@ export async function listImages(folder: string): Promise<string[]> {
 
 /** Paths by the folder that they lie in: where images of one prompt have a folder of their own, those are compared. */
 export function groupByFolder(paths: readonly string[]): string[][] {
-  const groups = new Map<string, string[]>();
-  for (const path of paths) groups.set(dirname(path), [...(groups.get(dirname(path)) ?? []), path]);
-  return [...groups.values()];
+  return [...groupBy(paths, (path) => dirname(path)).values()];
 }
 
 /** Image files, each read when its turn comes. `onSkip` is told of those that cannot be read; they are left out. */

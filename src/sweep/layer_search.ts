@@ -1,4 +1,4 @@
-import { type Random, createRandom } from "../data/phantom/random.ts";
+import { type Random, createRandom } from "../random.ts";
 
 /** How good a set of layers is: more is better. */
 export type LayerObjective = (layers: readonly number[]) => Promise<number>;

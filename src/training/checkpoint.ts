@@ -1,5 +1,6 @@
 import { InputError, TrainingError } from "../errors.ts";
 import type { Parameter } from "../models/parameters.ts";
+import { firstDifference } from "../runs/first_difference.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TensorOutput } from "../weights/safetensors_writer.ts";
 import type { Recipe } from "./recipe.ts";
@@ -88,20 +89,4 @@ export function checkSameConfiguration(checkpoint: string, stored: Configuration
 function identity(configuration: Configuration): Configuration {
   const { recipe, ...others } = JSON.parse(JSON.stringify(configuration)) as { recipe?: Partial<Recipe> };
   return { recipe: recipe && { ...recipe, maxSteps: recipe.schedule === "constant" ? undefined : recipe.maxSteps }, ...others };
-}
-
-/** The first place at which two JSON values differ, in words. */
-export function firstDifference(stored: unknown, wanted: unknown, path = ""): string | undefined {
-  if (!isBranch(stored) || !isBranch(wanted)) {
-    return Object.is(stored, wanted) ? undefined : `${path} is ${JSON.stringify(stored) ?? "absent"} there and ${JSON.stringify(wanted) ?? "absent"} here`;
-  }
-  for (const key of new Set([...Object.keys(stored), ...Object.keys(wanted)])) {
-    const difference = firstDifference(stored[key], wanted[key], path ? `${path}.${key}` : key);
-    if (difference) return difference;
-  }
-  return undefined;
-}
-
-function isBranch(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

@@ -1,4 +1,4 @@
-import { type Random, createRandom } from "../data/phantom/random.ts";
+import { type Random, createRandom } from "../random.ts";
 import { alternatives } from "../text/captions.ts";
 import type { Recipe } from "./recipe.ts";
 

@@ -1,4 +1,4 @@
-import { createRandom } from "../data/phantom/random.ts";
+import { createRandom } from "../random.ts";
 import type { Parameter } from "../models/parameters.ts";
 import { sizeOf } from "../tensor.ts";
 import type { TensorEntry, TensorSource } from "../weights/checkpoint.ts";

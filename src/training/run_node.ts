@@ -11,7 +11,7 @@ import { METRICS_FILE, type MetricsFile, openMetrics } from "./metrics_node.ts";
 import { Optimisation } from "./optimisation.ts";
 import type { Recipe } from "./recipe.ts";
 import { resumeSources } from "./resume_node.ts";
-import { lockRun } from "./run_lock_node.ts";
+import { lockRun } from "../runs/run_lock_node.ts";
 import { type PartPlace, type TrainedPart, createTrainedPart, freeTrainedPart } from "./trained_part.ts";
 import type { TrainingTask } from "./unet_training.ts";
 

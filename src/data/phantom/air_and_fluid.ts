@@ -1,6 +1,6 @@
 import { cageDistance } from "./body_map.ts";
 import type { Finding } from "./findings.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 import { addField, fieldInLung, type Scene, type SideSign } from "./field.ts";
 import { clamp, step } from "./shapes.ts";
 import { lungAir } from "./soft_tissue.ts";

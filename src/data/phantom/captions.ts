@@ -1,5 +1,5 @@
 import type { Finding, PhantomLabel, Severity, Side, Zone } from "./findings.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 
 /** A stretch of a caption, in UTF-16 units, and what it speaks of: the targets of the encoder's attribute objective. */
 export interface CaptionSegment {

@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 import { step } from "./shapes.ts";
 
 /** Turns attenuation into grey values as an X-ray film and its reader's window do: 0 is black, 255 white. */

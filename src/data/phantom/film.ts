@@ -8,7 +8,7 @@ import type { Box } from "../preprocess.ts";
 import { fieldBox } from "./boxes.ts";
 import { countWords, drawCaption, drawPhrase, MAX_CAPTION_WORDS, type Caption, type CaptionSegment, type Phrase } from "./captions.ts";
 import { drawFindings, findingCounts, phantomLabels, type Finding } from "./findings.ts";
-import { createRandom, type Random } from "./random.ts";
+import { createRandom, type Random } from "../../random.ts";
 import { drawScene } from "./scene.ts";
 
 /**

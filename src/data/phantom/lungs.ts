@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 import type { Scene } from "./field.ts";
 import { hilarDensity } from "./soft_tissue.ts";
 import { growTree } from "./vessels.ts";

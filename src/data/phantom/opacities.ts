@@ -1,6 +1,6 @@
 import { cageHalfWidth } from "./body_map.ts";
 import type { Finding, Zone } from "./findings.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 import { addField, fieldInLung, type Scene, type SideSign } from "./field.ts";
 import { bell, clamp, step, wave } from "./shapes.ts";
 import { growTree, hilumU, hilumV } from "./vessels.ts";

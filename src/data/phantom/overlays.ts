@@ -1,4 +1,4 @@
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 import { step } from "./shapes.ts";
 
 /** What lies on the detector or the skin: on half of the films a side marker, on some the leads of an ECG. */

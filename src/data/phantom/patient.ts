@@ -1,5 +1,5 @@
 import type { Finding } from "./findings.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 
 /**
  * One patient as the X-ray sees them. Lengths are in half sides of the image: the film spans -1 to 1 both ways, u to

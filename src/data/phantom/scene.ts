@@ -7,7 +7,7 @@ import { addVessels, growVessels } from "./lungs.ts";
 import { drawAtelectasis, drawConsolidation, drawEdema, drawOpacity, drawPneumonia } from "./opacities.ts";
 import { addOverlays } from "./overlays.ts";
 import { drawPatient } from "./patient.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 import { createNoise, step } from "./shapes.ts";
 import { addSkeleton } from "./skeleton.ts";
 import { addSoftTissue } from "./soft_tissue.ts";

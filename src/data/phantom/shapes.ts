@@ -2,7 +2,7 @@
  * The curves that films are drawn with. Engines differ in the last bits of `Math.sin`, `Math.exp` and `Math.pow`, so
  * everything here is + - * / and `Math.sqrt`, which IEEE 754 defines to the bit: the same film comes out everywhere.
  */
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 
 export function clamp(value: number, low: number, high: number): number {
   return value < low ? low : value > high ? high : value;

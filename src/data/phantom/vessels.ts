@@ -1,5 +1,5 @@
 import { imagePlace, type BodyMap } from "./body_map.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../../random.ts";
 
 /** How a tree of tubes grows from the hilum into one lung. */
 export interface TreeShape {
