@@ -1,9 +1,10 @@
 import { type AttentionCase, attentionBench, crossAttentionBench } from "../shaders-test/attention_cases.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { accumulateCapture, attention, attentionDevice, attentionVariants, crossAttention, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
+import { accumulateCapture, attention, attentionVariants, crossAttention, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
 import { bytesOf } from "../src/ops/check.ts";
 import { zeros } from "../src/ops/fill.ts";
+import { deviceFacts } from "../src/ops/grid.ts";
 import { type BenchCase, type BenchResult, benchMain, shapesOf, together } from "./harness.ts";
 
 /** The family's own, or those that were asked for. */
@@ -28,7 +29,7 @@ function selfCases(gpu: Gpu): BenchCase[] {
     const { q, k, v } = tensors(gpu, size, size.batch);
     const { flops } = planAttention(size, "naive");
     // The largest case in its default variant alone: the naive one would take minutes on a CPU device.
-    const variants = attentionVariants(attentionDevice(gpu)).slice(0, flops > 5e9 ? 1 : undefined);
+    const variants = attentionVariants(deviceFacts(gpu)).slice(0, flops > 5e9 ? 1 : undefined);
     return variants.map((variant) => ({
       name: nameOf(size),
       variant,
@@ -47,7 +48,7 @@ function crossTensors(gpu: Gpu, size: AttentionCase) {
 /** Without capture, in every variant. */
 function crossCases(gpu: Gpu, size: AttentionCase): BenchCase[] {
   const { q, k, v, shared } = crossTensors(gpu, size);
-  return crossAttentionVariants(size, attentionDevice(gpu)).map((variant) => ({ ...shared, variant, run: () => crossAttention(q, k, v, { heads: size.heads, variant }).out }));
+  return crossAttentionVariants(size, deviceFacts(gpu)).map((variant) => ({ ...shared, variant, run: () => crossAttention(q, k, v, { heads: size.heads, variant }).out }));
 }
 
 const withoutCapture = "no capture";

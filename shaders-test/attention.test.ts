@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { type AttentionVariant, attention, attentionDevice, attentionVariants, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
+import { type AttentionVariant, attention, attentionVariants, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
 import type { Float } from "../src/ops/check.ts";
+import { deviceFacts } from "../src/ops/grid.ts";
 import { type AttentionCase, attentionCases, attentionFewCases } from "./attention_cases.ts";
 import { type Visible, probabilities, weightedValues } from "./attention_reference.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
-const device = attentionDevice(gpu);
+const device = deviceFacts(gpu);
 const plain = await testGpu({ without: ["subgroups", "shader-f16"] });
 
 const own = (item: number) => item;

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { attention, attentionDevice, attentionVariants, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
+import { attention, attentionVariants, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
 import { type AttentionBackwardVariant, type AttentionSaved, attentionBackward, attentionBackwardVariants } from "../src/ops/attention_backward.ts";
 import type { Float } from "../src/ops/check.ts";
+import { deviceFacts } from "../src/ops/grid.ts";
 import { cast } from "../src/ops/pointwise.ts";
 import { Tape } from "../src/tape.ts";
 import type { Tensor } from "../src/tensor.ts";
@@ -99,13 +100,13 @@ test("the reference's gradients are the derivatives of its attention", () => {
 
 for (const dtype of testDtypes(gpu)) {
   for (const size of dtype === "f16" ? attentionBackwardHalfCases : attentionBackwardCases) {
-    for (const variant of attentionBackwardVariants(gpu)) {
+    for (const variant of attentionBackwardVariants(deviceFacts(gpu))) {
       test(`attention backward ${variant} ${dtype} ${nameOf(size)}`, () => checkCase(gpu, size, dtype, variant));
     }
   }
 }
 
-for (const variant of attentionBackwardVariants(gpu)) {
+for (const variant of attentionBackwardVariants(deviceFacts(gpu))) {
   for (const causal of [false, true]) {
     test(`attention backward ${variant} with masked keys${causal ? ", causal" : ""}: padded ends, holes, no key at all`, () => {
       const size: AttentionCase = { batch: 3, heads: 2, queries: 41, keys: 41, headSize: 16, causal };
@@ -153,7 +154,7 @@ async function checkTape(size: AttentionCase, sharing: Sharing, visible: Visible
   }
 }
 
-for (const variant of attentionVariants(attentionDevice(gpu))) {
+for (const variant of attentionVariants(deviceFacts(gpu))) {
   test(`gradients flow through attention ${variant} on a tape: causal and masked, heads in slices`, async () => {
     const causal: AttentionCase = { batch: 2, heads: 2, queries: 9, keys: 9, headSize: 5, causal: true };
     const keyMask = gpu.tensor(Uint32Array.from({ length: 18 }, (_, i) => (i % 9 < 6 ? 1 : 0)), [2, 9]);
@@ -164,7 +165,7 @@ for (const variant of attentionVariants(attentionDevice(gpu))) {
 }
 
 const shared: AttentionCase = { batch: 5, heads: 2, queries: 7, keys: 9, headSize: 4 };
-for (const variant of crossAttentionVariants(shared, attentionDevice(gpu))) {
+for (const variant of crossAttentionVariants(shared, deviceFacts(gpu))) {
   test(`gradients flow through cross-attention ${variant} with shared contexts on a tape`, () => {
     const of = (item: number) => [1, 0, 1, 1, 0][item];
     const contextOf = gpu.tensor(Uint32Array.from({ length: 5 }, (_, b) => of(b)), [5]);

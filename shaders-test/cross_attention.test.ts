@@ -2,15 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { type AttentionVariant, accumulateCapture, attentionDevice, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
+import { type AttentionVariant, accumulateCapture, crossAttention, crossAttentionVariants } from "../src/ops/attention.ts";
 import type { Float } from "../src/ops/check.ts";
 import { zeros } from "../src/ops/fill.ts";
+import { deviceFacts } from "../src/ops/grid.ts";
 import { type AttentionCase, crossAttentionCases, crossAttentionFewCases } from "./attention_cases.ts";
 import { capturedSums, probabilities, weightedValues } from "./attention_reference.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 
 const gpu = await testGpu();
-const device = attentionDevice(gpu);
+const device = deviceFacts(gpu);
 const plain = await testGpu({ without: ["subgroups", "shader-f16"] });
 
 /** How the items of a batch share contexts, and what is captured: a number of token sets, or everything. */

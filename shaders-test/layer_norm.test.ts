@@ -35,10 +35,10 @@ for (const dtype of testDtypes(gpu)) {
 }
 
 test("the plan takes the variant that the device and the width allow", () => {
-  assert.equal(planLayerNorm(10, 64, { subgroups: true, software: true }).kernel, layerNormSubgroup);
-  assert.equal(planLayerNorm(10, 66, { subgroups: true, software: true }).kernel, layerNormNaive);
-  assert.equal(planLayerNorm(10, 64, { subgroups: false, software: false }).kernel.name, "norm/layer_norm");
-  assert.ok(planLayerNorm(10_000_000, 64, { subgroups: true, software: false }).grid <= 65_535);
+  assert.equal(planLayerNorm(10, 64, { software: true, subgroupLanes: 8 }).kernel, layerNormSubgroup);
+  assert.equal(planLayerNorm(10, 66, { software: true, subgroupLanes: 8 }).kernel, layerNormNaive);
+  assert.equal(planLayerNorm(10, 64, { software: false, subgroupLanes: 0 }).kernel.name, "norm/layer_norm");
+  assert.ok(planLayerNorm(10_000_000, 64, { software: false, subgroupLanes: 32 }).grid <= 65_535);
 });
 
 test("a width that the subgroup variant cannot take is refused", () => {

@@ -88,13 +88,16 @@ test("without subgroups and f16 the default agrees as well", async () => {
 });
 
 test("the plan follows the device and one item, not the batch", () => {
-  assert.equal(productVariant({ software: true, subgroups: true }, 64), "subgroup");
-  assert.equal(productVariant({ software: true, subgroups: true }, 8), "vector");
-  assert.equal(productVariant({ software: true, subgroups: false }, 64), "vector");
-  assert.equal(productVariant({ software: false, subgroups: true }, 64), "tiled");
+  const lavapipe = { software: true, subgroupLanes: 8 };
+  assert.equal(productVariant(lavapipe, 64), "subgroup");
+  assert.equal(productVariant(lavapipe, 8), "vector");
+  assert.equal(productVariant({ software: true, subgroupLanes: 0 }, 64), "vector");
+  assert.equal(productVariant({ software: false, subgroupLanes: 32 }, 64), "tiled");
+  const columns = (subgroupLanes: number) => planMatmul({ batches: 1, M: 64, N: 64, K: 64, itemRows: 64 }, false, { software: true, subgroupLanes }).overrides.COLUMNS;
+  assert.deepEqual([4, 8, 16].map(columns), [4, 8, 8]);
   for (const variant of ["subgroup", "vector", "tiled"] as const) {
     for (const [itemRows, N] of [[1, 320], [7, 64], [64, 64], [256, 4], [4096, 1280]]) {
-      const plan = (batch: number) => planMatmul({ batches: 1, M: batch * itemRows, N, K: 64, itemRows }, false, variant);
+      const plan = (batch: number) => planMatmul({ batches: 1, M: batch * itemRows, N, K: 64, itemRows }, false, lavapipe, variant);
       assert.deepEqual(plan(50).overrides, plan(1).overrides);
       assert.ok(plan(50).grid >= plan(1).grid);
     }

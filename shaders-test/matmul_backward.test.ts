@@ -76,7 +76,7 @@ test("matmul backward without subgroups and f16", () => checkMatmul(plainGpu, [2
 test("chunks cover all positions, one at least, and follow the kind of device alone", () => {
   for (const software of [false, true]) {
     for (const [items, positions, K, N] of [[1, 1, 1, 1], [1, 100_000, 3, 5], [7, 63, 64, 64], [1, 65, 16, 16], [1, 2560, 640, 640]]) {
-      const { chunk, chunks, grid } = planWeightGradient(transposedProduct(items, positions, K, N), { software, subgroups: false }, software ? "vector" : "tiled");
+      const { chunk, chunks, grid } = planWeightGradient(transposedProduct(items, positions, K, N), { software, subgroupLanes: 0 }, software ? "vector" : "tiled");
       assert.ok(chunk >= Math.min(64, positions) / 2 && chunk * chunks >= positions && chunk * (chunks - 1) < positions, `${positions} in ${chunks} of ${chunk}`);
       assert.equal(grid % chunks, 0);
     }

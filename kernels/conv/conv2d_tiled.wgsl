@@ -38,8 +38,8 @@ fn main(
   let column = local % LANES_X;
   let row = local / LANES_X * ROWS;
   let channels = params.c1 + params.c2;
-  let patches0 = patches_from(m + local / STEP * 4);
-  let patches1 = patches_from(m + (WORKGROUP + local) / STEP * 4);
+  let patches0 = patches_of(four_from(m + local / STEP * 4));
+  let patches1 = patches_of(four_from(m + (WORKGROUP + local) / STEP * 4));
 
   var tile: Tile;
   var k = 0u;

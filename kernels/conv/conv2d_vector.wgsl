@@ -19,10 +19,10 @@ fn main(
   let tile_index = flat_workgroup(workgroup, workgroups);
   let m = (tile_index % row_tiles * groups + local / COLUMNS) * ROWS;
   let n = (tile_index / row_tiles * COLUMNS + local % COLUMNS) * 4;
-  let patches0 = patches_from(m);
-  let patches1 = patches_from(m + 4);
-  let patches2 = patches_from(m + 8);
-  let patches3 = patches_from(m + 12);
+  let patches0 = patches_of(four_from(m));
+  let patches1 = patches_of(four_from(m + 4));
+  let patches2 = patches_of(four_from(m + 8));
+  let patches3 = patches_of(four_from(m + 12));
   let channels = params.c1 + params.c2;
 
   var k = 0u;

@@ -50,7 +50,7 @@ fn pixel_count() -> u32 {
   return params.batches * params.out_height * params.out_width;
 }
 
-// Sample and top left corner of the patches of four neighbouring rows. A corner above or left of the image wraps.
+// Sample and top left corner of the patches of four rows. A corner above or left of the image wraps.
 struct Patches {
   sample: vec4<u32>,
   top: vec4<u32>,
@@ -58,8 +58,8 @@ struct Patches {
 }
 
 // Rows past the end repeat the last one; they are not stored.
-fn patches_from(m: u32) -> Patches {
-  let pixel = min(vec4(m, m + 1, m + 2, m + 3), vec4(pixel_count() - 1));
+fn patches_of(rows: vec4<u32>) -> Patches {
+  let pixel = min(rows, vec4(pixel_count() - 1));
   let line = pixel / params.out_width;
   let sample = line / params.out_height;
   return Patches(
@@ -95,7 +95,7 @@ fn load_input(taps: Taps, channel: u32) -> vec4<f32> {
 
 // Four columns from n on. Columns past the end repeat the last one; they are not stored.
 fn four_columns(n: u32) -> vec4<u32> {
-  return min(vec4(n, n + 1, n + 2, n + 3), vec4(params.c_out - 1));
+  return min(four_from(n), vec4(params.c_out - 1));
 }
 
 // Four columns of row k of the weights.

@@ -35,9 +35,9 @@ struct Params {
 @group(0) @binding(5) var<storage, read> residual: array<T>;
 @group(0) @binding(6) var<storage, read_write> c: array<T>;
 
-// Offsets in a of four rows. Rows past the end repeat the last one; they are not stored.
-fn row_offsets(batch: u32, m: u32) -> vec4<u32> {
-  return (batch * params.M + min(vec4(m, m + 1, m + 2, m + 3), vec4(params.M - 1))) * params.K;
+// Offsets in a of rows. Rows past the end repeat the last one; they are not stored.
+fn row_offsets(batch: u32, rows: vec4<u32>) -> vec4<u32> {
+  return (batch * params.M + min(rows, vec4(params.M - 1))) * params.K;
 }
 
 fn load_a(offsets: vec4<u32>) -> vec4<f32> {
@@ -46,7 +46,7 @@ fn load_a(offsets: vec4<u32>) -> vec4<f32> {
 
 // Four columns from n on. Columns past the end repeat the last ones; they are not stored.
 fn four_columns(n: u32) -> vec4<u32> {
-  return min(vec4(n, n + 1, n + 2, n + 3), vec4(params.N - 1));
+  return min(four_from(n), vec4(params.N - 1));
 }
 
 // Four columns of row k of b, which starts at `start`.

@@ -1,6 +1,11 @@
 // A tile of up to 16 rows by four columns in the registers of one invocation. Rows come in groups of four; the kernel
 // that includes this declares `override ROWS` (4, 8 or 16), which switches groups off.
 
+// Four neighbouring rows or columns.
+fn four_from(first: u32) -> vec4<u32> {
+  return vec4(first, first + 1, first + 2, first + 3);
+}
+
 // rows[r] of a group holds four columns of row r.
 struct Tile {
   g0: mat4x4<f32>,

@@ -142,7 +142,7 @@ fn load_channels(source: Source, c: u32) -> vec4<f32> {
       values = vec4<f32>(x4[(source.pixel * params.c1 + from_c) / 4]);
     }
   } else {
-    let at = min(vec4(c, c + 1, c + 2, c + 3), vec4(last));
+    let at = min(four_from(c), vec4(last));
     let pixel = source.pixel;
     values = vec4(load_channel(pixel, at.x), load_channel(pixel, at.y), load_channel(pixel, at.z), load_channel(pixel, at.w));
   }
@@ -155,7 +155,7 @@ fn load_dy(part: Part, m: u32, n: u32) -> vec4<f32> {
   if (QUADS) {
     return vec4<f32>(dy4[(row + min(n, params.N - 4)) / 4]);
   }
-  let at = row + min(vec4(n, n + 1, n + 2, n + 3), vec4(params.N - 1));
+  let at = row + min(four_from(n), vec4(params.N - 1));
   return vec4(f32(dy[at.x]), f32(dy[at.y]), f32(dy[at.z]), f32(dy[at.w]));
 }
 

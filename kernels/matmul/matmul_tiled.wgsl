@@ -38,8 +38,8 @@ fn main(
   let b_start = batch * params.b_stride;
   let column = local % LANES_X;
   let row = local / LANES_X * ROWS;
-  let rows0 = row_offsets(batch, m + local / STEP * 4);
-  let rows1 = row_offsets(batch, m + (WORKGROUP + local) / STEP * 4);
+  let rows0 = row_offsets(batch, four_from(m + local / STEP * 4));
+  let rows1 = row_offsets(batch, four_from(m + (WORKGROUP + local) / STEP * 4));
 
   var values: Tile;
   var gates: Tile;

@@ -22,10 +22,10 @@ fn main(
   let m = (tile % row_tiles * groups + local / COLUMNS) * ROWS;
   let n = (tile / row_tiles % column_tiles * COLUMNS + local % COLUMNS) * 4;
   let b_start = batch * params.b_stride;
-  let rows0 = row_offsets(batch, m);
-  let rows1 = row_offsets(batch, m + 4);
-  let rows2 = row_offsets(batch, m + 8);
-  let rows3 = row_offsets(batch, m + 12);
+  let rows0 = row_offsets(batch, four_from(m));
+  let rows1 = row_offsets(batch, four_from(m + 4));
+  let rows2 = row_offsets(batch, four_from(m + 8));
+  let rows3 = row_offsets(batch, four_from(m + 12));
 
   var values: Tile;
   var gates: Tile;

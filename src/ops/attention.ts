@@ -7,12 +7,12 @@ import {
   crossAttentionNaive,
   crossAttentionTiles,
 } from "../generated/kernels.ts";
-import type { Gpu } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { differentiable, refuseGradient, wantsGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { attentionBackward } from "./attention_backward.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type DeviceFacts, deviceFacts } from "./grid.ts";
 
 /** Which kernel: `lanes` for devices that compute on the CPU, `tiles` for GPUs, `naive` as second opinion for both. */
 export type AttentionVariant = "lanes" | "tiles" | "naive";
@@ -24,14 +24,6 @@ export interface AttentionShape {
   keys: number;
   heads: number;
   headSize: number;
-}
-
-/** What the choice of a variant depends on besides the shape. */
-export interface AttentionDevice {
-  /** Whether the device computes on the CPU. */
-  software: boolean;
-  /** Lanes of its smallest subgroup; 0 without subgroups. */
-  subgroupLanes: number;
 }
 
 /** A kernel, what it is specialised by, its workgroups and its cost. */
@@ -71,7 +63,7 @@ export interface AttentionOptions {
 }
 
 /** Variants that a device can run, the default first. */
-export function attentionVariants(device: AttentionDevice): AttentionVariant[] {
+export function attentionVariants(device: DeviceFacts): AttentionVariant[] {
   return variantsOf({ lanes: true, tiles: true }, device);
 }
 
@@ -106,7 +98,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   checkShape("attention", "k", k, [batch, keys, q.shape[2]]);
   if (keyMask) checkShape("attention", "keyMask", keyMask, [batch, keys]);
   check(!causal || queries === keys, "attention", `causal needs as many queries as keys, got ${queries} and ${keys}`, q);
-  const variant = chooseVariant("attention", attentionVariants(attentionDevice(q.gpu)), options.variant, q);
+  const variant = chooseVariant("attention", attentionVariants(deviceFacts(q.gpu)), options.variant, q);
   const { kernel, prelude, overrides, grid, flops } = planAttention(shape, variant);
   const out = q.gpu.empty(q.shape, q.dtype);
   const statistics = rowStatistics(shape, q, k, v);
@@ -143,7 +135,7 @@ export interface CrossAttentionOptions {
 }
 
 /** Variants that a device can run on a shape, the default first. Only the naive one takes more than 256 keys. */
-export function crossAttentionVariants(shape: AttentionShape, device: AttentionDevice): AttentionVariant[] {
+export function crossAttentionVariants(shape: AttentionShape, device: DeviceFacts): AttentionVariant[] {
   // All scores of a head stay in registers: 80 vec4 a lane, or 32 an invocation of a tile.
   return variantsOf({ lanes: shape.keys <= 80, tiles: shape.keys <= 256 }, device);
 }
@@ -177,7 +169,7 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
   const contextStep = contextStepOf("crossAttention", q, contexts, batch, contextOf);
   const weights = capture && "weights" in capture ? capture.weights : undefined;
   if (weights) checkShape("crossAttention", "capture weights", weights, [contexts, weights.shape[1], keys]);
-  const variant = chooseVariant("crossAttention", crossAttentionVariants(shape, attentionDevice(q.gpu)), options.variant, q);
+  const variant = chooseVariant("crossAttention", crossAttentionVariants(shape, deviceFacts(q.gpu)), options.variant, q);
   const { kernel, prelude, overrides, grid, flops } = planCrossAttention(shape, variant);
   if (capture) refuseGradient("crossAttention with capture", q, k, v);
   const sets = weights ? weights.shape[1] : capture ? keys : 0;
@@ -249,12 +241,7 @@ function tilesOf({ queries, headSize }: AttentionShape): { COLS: number; ROW_GRO
   return { COLS: padded(5) <= padded(4) ? 5 : 4, ROW_GROUPS: queries <= 256 ? 8 : 16 };
 }
 
-/** What of a device decides on the variant. */
-export function attentionDevice(gpu: Gpu): AttentionDevice {
-  return { software: gpu.adapter.software, subgroupLanes: gpu.has("subgroups") ? gpu.device.adapterInfo.subgroupMinSize : 0 };
-}
-
-function variantsOf(fits: { lanes: boolean; tiles: boolean }, device: AttentionDevice): AttentionVariant[] {
+function variantsOf(fits: { lanes: boolean; tiles: boolean }, device: DeviceFacts): AttentionVariant[] {
   const lanes: AttentionVariant[] = fits.lanes && device.subgroupLanes >= 8 ? ["lanes"] : [];
   const tiles: AttentionVariant[] = fits.tiles ? ["tiles"] : [];
   return device.software ? [...lanes, ...tiles, "naive"] : [...tiles, ...lanes, "naive"];

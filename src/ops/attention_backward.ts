@@ -5,10 +5,10 @@ import {
   attentionBackwardQNaive,
   attentionBackwardRows,
 } from "../generated/kernels.ts";
-import type { Gpu } from "../gpu/gpu.ts";
 import type { GradientsOf, Wants } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type DeviceFacts, deviceFacts } from "./grid.ts";
 
 /** What the backward pass of `attention` and `crossAttention` reads: nothing of the size of queries times keys. */
 export interface AttentionSaved {
@@ -43,8 +43,8 @@ export interface AttentionBackwardOptions {
 }
 
 /** Variants that a device can run, the default first. */
-export function attentionBackwardVariants(gpu: Gpu): AttentionBackwardVariant[] {
-  return gpu.has("subgroups") && gpu.device.adapterInfo.subgroupMinSize >= 8 ? ["lanes", "naive"] : ["naive"];
+export function attentionBackwardVariants(device: DeviceFacts): AttentionBackwardVariant[] {
+  return device.subgroupLanes >= 8 ? ["lanes", "naive"] : ["naive"];
 }
 
 const kernels = {
@@ -75,8 +75,9 @@ export function attentionBackward(dout: Tensor, saved: AttentionSaved, wants: Wa
   const { gpu } = q;
   checkShape("attentionBackward", "dout", dout, q.shape);
   check(!keyMask || !contextOf, "attentionBackward", "takes a key mask or contexts of items, not both", q);
-  const [variant] = options.variant ? [options.variant] : attentionBackwardVariants(gpu);
-  check(attentionBackwardVariants(gpu).includes(variant), "attentionBackward", `variant ${variant} does not run here`, q);
+  const variants = attentionBackwardVariants(deviceFacts(gpu));
+  const { variant = variants[0] } = options;
+  check(variants.includes(variant), "attentionBackward", `variant ${variant} does not run here`, q);
   const [batch, queries, channels] = q.shape;
   const [contexts, keys] = k.shape;
   const headSize = channels / heads;

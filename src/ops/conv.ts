@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import { sumRows } from "./accumulate.ts";
 import { type Activation, activate, activationCode, leavesActivation } from "./activation.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { deviceFacts, elementGrid } from "./grid.ts";
+import { type DeviceFacts, deviceFacts, elementGrid } from "./grid.ts";
 import { linear } from "./matmul.ts";
 import { cast } from "./pointwise.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
@@ -63,12 +63,12 @@ const fastKernels: Record<Exclude<ProductVariant, "naive">, Conv2dKernel> = {
  * Kernel, overrides and grid of a convolution. The tile follows the shape of one sample, so that a sample's result
  * does not depend on the batch that it is in.
  */
-export function planConv2d(shape: Conv2dShape, variant: ProductVariant): ProductPlan<Conv2dKernel> {
+export function planConv2d(shape: Conv2dShape, device: DeviceFacts, variant = productVariant(device, shape.c_out)): ProductPlan<Conv2dKernel> {
   const pixels = shape.out_height * shape.out_width;
   const N = shape.c_out;
   if (variant === "naive") return { kernel: conv2dNaive, overrides: {}, quads: false, grid: Math.ceil((shape.batches * pixels * N) / 64) };
   const quads = N % 4 === 0;
-  const tile = productTile(variant, pixels, N);
+  const tile = productTile(variant, pixels, N, device);
   return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: workgroupsOf(tile, shape.batches * pixels, N) };
 }
 
@@ -133,7 +133,7 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
 function runConv2d(x: Tensor, options: Conv2dOptions, shape: Conv2dShape): Tensor {
   const { weight, bias, skip, upsample = false, shift, activation, residual } = options;
   const { batches, c1, c2, out_height, out_width, c_out } = shape;
-  const { kernel, overrides, quads, grid } = planConv2d(shape, options.variant ?? productVariant(deviceFacts(x.gpu), c_out));
+  const { kernel, overrides, quads, grid } = planConv2d(shape, deviceFacts(x.gpu), options.variant);
   const y = x.gpu.empty([batches, out_height, out_width, c_out], x.dtype);
   x.gpu.run(kernel, {
     bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },

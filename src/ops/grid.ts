@@ -3,14 +3,15 @@ import type { Tensor } from "../tensor.ts";
 
 /** What plans ask of a device. */
 export interface DeviceFacts {
-  subgroups: boolean;
   /** Computes on the CPU: barriers and workgroups are dear there, parallelism beyond a few cores gains nothing. */
   software: boolean;
+  /** Lanes of its smallest subgroup; 0 without subgroups. */
+  subgroupLanes: number;
 }
 
 /** The facts of a device. */
 export function deviceFacts(gpu: Gpu): DeviceFacts {
-  return { subgroups: gpu.has("subgroups"), software: gpu.adapter.software };
+  return { software: gpu.adapter.software, subgroupLanes: gpu.has("subgroups") ? gpu.device.adapterInfo.subgroupMinSize : 0 };
 }
 
 /**
@@ -43,7 +44,7 @@ export type RowVariant = "subgroup" | "workgroup" | "naive";
 
 /** Variant and workgroups for `rows` rows of `columns` values; `variant` overrules the choice. */
 export function planRows(rows: number, columns: number, device: DeviceFacts, variant?: RowVariant): { variant: RowVariant; grid: number } {
-  const fastest = device.subgroups && columns % 4 === 0 ? "subgroup" : device.software ? "naive" : "workgroup";
+  const fastest = device.subgroupLanes > 0 && columns % 4 === 0 ? "subgroup" : device.software ? "naive" : "workgroup";
   const chosen = variant ?? fastest;
   // In workgroups of 64: two subgroups of 32 lanes, and any other number as well.
   const rowsAWorkgroup = { subgroup: 2, workgroup: 1, naive: 64 }[chosen];

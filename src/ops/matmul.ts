@@ -5,7 +5,7 @@ import { type Tensor, sizeOf } from "../tensor.ts";
 import { sumRows } from "./accumulate.ts";
 import { type Activation, activate, activationCode, geluGate, leavesActivation } from "./activation.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { deviceFacts } from "./grid.ts";
+import { type DeviceFacts, deviceFacts } from "./grid.ts";
 import { cast } from "./pointwise.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 import { turnWeight } from "./turn_weight.ts";
@@ -162,11 +162,11 @@ const fastKernels: Record<Exclude<ProductVariant, "naive">, MatmulKernel> = {
  * Kernel, overrides and grid of a batched product. The tile follows the shape of one item, so that an item's result
  * does not depend on the batch that it is in.
  */
-export function planMatmul(shape: ProductShape, transposeB: boolean, variant: ProductVariant): ProductPlan<MatmulKernel> {
+export function planMatmul(shape: ProductShape, transposeB: boolean, device: DeviceFacts, variant = productVariant(device, shape.N)): ProductPlan<MatmulKernel> {
   const { batches, M, N, itemRows } = shape;
   if (variant === "naive") return { kernel: matmulNaive, overrides: {}, quads: false, grid: Math.ceil((batches * M * N) / 64) };
   const quads = !transposeB && N % 4 === 0;
-  const tile = productTile(variant, itemRows, N);
+  const tile = productTile(variant, itemRows, N, device);
   return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: batches * workgroupsOf(tile, M, N) };
 }
 
@@ -190,7 +190,7 @@ interface MatmulRun {
 function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
   const { shape, transposeB = false, gated = false, scale = 1, activation } = run;
   const { batches, M, N, K } = shape;
-  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, run.variant ?? productVariant(deviceFacts(a.gpu), N));
+  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, deviceFacts(a.gpu), run.variant);
   a.gpu.run(kernel, {
     bindings: { a, b: quads ? undefined : b, b4: quads ? b : undefined, bias, residual, c },
     params: { batches, M, N, K, b_stride: batches > 1 ? K * N : 0, scale },

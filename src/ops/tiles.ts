@@ -10,9 +10,9 @@ export type ProductVariant = "subgroup" | "vector" | "tiled" | "naive";
  * The design for a device and N columns: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles
  * cheap, but few columns leave few lanes to share rows between.
  */
-export function productVariant({ software, subgroups }: DeviceFacts, N: number): ProductVariant {
+export function productVariant({ software, subgroupLanes }: DeviceFacts, N: number): ProductVariant {
   if (!software) return "tiled";
-  return subgroups && N >= 16 ? "subgroup" : "vector";
+  return subgroupLanes >= 4 && N >= 16 ? "subgroup" : "vector";
 }
 
 /** Overrides that shape a tile, and the rows and columns of c that one workgroup computes. */
@@ -43,12 +43,9 @@ const laneTiles = [16, 8, 4].flatMap((ROWS) =>
   [8, 4, 2, 1].map((COLUMNS) => ({ overrides: { ROWS, COLUMNS }, rows: (ROWS * laneWorkgroup) / COLUMNS, columns: 4 * COLUMNS })),
 );
 
-/** The subgroup kernels take lanes by pairs. */
-const sharingTiles = laneTiles.filter((tile) => tile.overrides.COLUMNS > 1);
-
 /** Time of a workgroup for one k in arbitrary units, fitted to a sweep of all tiles on lavapipe. */
 function laneCost({ overrides: { ROWS, COLUMNS } }: (typeof laneTiles)[number], shared: boolean): number {
-  return shared ? 28 + (20 * ROWS) / COLUMNS + ROWS : 2 + ROWS;
+  return shared ? 16 + 7 * COLUMNS + (52 * ROWS) / COLUMNS : 2 + ROWS;
 }
 
 const wideTile: Tile = { overrides: { ROWS: 8, LANES_X: 16, LANES_Y: 8 }, rows: 64, columns: 64 };
@@ -57,10 +54,14 @@ const smallTile: Tile = { overrides: { ROWS: 4, LANES_X: 8, LANES_Y: 8 }, rows: 
 /** Workgroups below which a GPU is better filled by small tiles. */
 const fewWorkgroups = 32;
 
-/** The tile shape that computes M rows by N columns at the least cost. M is that of one item of a batch. */
-export function productTile(variant: "subgroup" | "vector" | "tiled", M: number, N: number): Tile {
+/**
+ * The tile shape that computes M rows by N columns at the least cost. M is that of one item of a batch. Columns of a
+ * subgroup kernel, 4 or 8, are at most the lanes of the device's smallest subgroup.
+ */
+export function productTile(variant: "subgroup" | "vector" | "tiled", M: number, N: number, { subgroupLanes }: DeviceFacts): Tile {
   if (variant === "tiled") return workgroupsOf(wideTile, M, N) < fewWorkgroups ? smallTile : wideTile;
   const shared = variant === "subgroup";
+  const tiles = shared ? laneTiles.filter(({ overrides: { COLUMNS } }) => COLUMNS >= 4 && COLUMNS <= subgroupLanes) : laneTiles;
   const cost = (tile: (typeof laneTiles)[number]) => workgroupsOf(tile, M, N) * laneCost(tile, shared);
-  return (shared ? sharingTiles : laneTiles).reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
+  return tiles.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
 }

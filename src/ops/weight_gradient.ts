@@ -46,7 +46,7 @@ const leastChunk = 64;
 /** Kernel, tile, chunks of positions and grid of a weight gradient. */
 export function planWeightGradient(shape: WeightGradientShape, device: DeviceFacts, variant: Exclude<ProductVariant, "naive">) {
   const { items, positions, c1, c2, N, kernel } = shape;
-  const tile = productTile(variant, c1 + c2, N);
+  const tile = productTile(variant, c1 + c2, N, device);
   const parts = items * kernel[0] * kernel[1] * workgroupsOf(tile, c1 + c2, N);
   const wanted = Math.ceil((device.software ? busy.software : busy.hardware) / parts);
   const chunk = Math.ceil(positions / Math.min(wanted, Math.ceil(positions / leastChunk)));
