@@ -106,7 +106,7 @@ describe("a run over the phantom with its controls", () => {
       assert.equal(code, 0, stderr);
     }
     const half = await run(t, "merge", parts[0], "--out", join(folder, "half"));
-    assert.match(half.stderr, /note: 2 of 4 samples are there/);
+    assert.match(half.stderr, /note: 2 of 4 samples are there: of 2 shards, 2 is missing\n/);
     const out = join(folder, "joined");
     const { code, stdout } = await runCli(["eval", "merge", ...parts, "--out", out], { cache: folder });
     assert.deepEqual([code, stdout], [0, `${out}\n`]);

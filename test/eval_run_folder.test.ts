@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { appendFile, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { noteMissing } from "../src/cli/eval_merge.ts";
 import { InputError } from "../src/errors.ts";
 import { type EvalRow, metricNames } from "../src/eval/row.ts";
 import { type EvalConfiguration, type EvalSession, mergeRuns, openRunFolder } from "../src/eval/run_folder_node.ts";
 import { defaultSettings } from "../src/grounding/options.ts";
+import { lockRun } from "../src/runs/run_lock_node.ts";
 import { temporaryFolder } from "./weights_files.ts";
 
 const { batch: _, perWord: __, ...settings } = defaultSettings;
@@ -101,4 +103,33 @@ test("what does not belong together is not joined, and nothing is written", asyn
   await assert.rejects(mergeRuns([first, folder], out), refused(/holds no run/));
   assert.deepEqual(await readdir(folder), []);
   await assert.rejects(mergeRuns([first], first), refused(/holds a run already/));
+});
+
+test("a shard that is still worked on is not joined, nor into a folder that is", async (t) => {
+  const path = await runWith(t, [row(0)]);
+  const out = join(await temporaryFolder(t), "whole");
+  const working = await reopen(path);
+  await assert.rejects(mergeRuns([path], out), refused(/is still worked on by process .*; join the shards when it has ended/));
+  await working.close();
+  const unlock = await lockRun(out);
+  await assert.rejects(mergeRuns([path], out), refused(/is being joined in by process/));
+  await unlock();
+  await mergeRuns([path], out);
+  assert.deepEqual((await readdir(out)).sort(), ["rows.jsonl", "run.json"]);
+});
+
+test("what a joined run lacks is told by its reason", (t) => {
+  const told = t.mock.method(process.stderr, "write", () => true);
+  const run = { configuration, model: "m", shards: [{ index: 1, count: 3 }], sessions: [session] };
+  const whole = { ...run, shards: [] };
+  noteMissing(run, [row(0)]);
+  noteMissing({ ...whole, sessions: [{ ...session, leftOut: ["3.png: no such file"] }] }, [row(0), row(1)]);
+  noteMissing(whole, [row(0)]);
+  noteMissing(whole, [0, 1, 2, 3].map(row));
+  told.mock.restore();
+  assert.deepEqual(told.mock.calls.map((call) => String(call.arguments[0])), [
+    "note: 1 of 4 samples are there: of 3 shards, 2, 3 are missing\n",
+    "note: 2 of 4 samples are there: run.json names what was left out\n",
+    "note: 1 of 4 samples are there: a shard is not finished\n",
+  ]);
 });

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type RunConfiguration, mergeRuns } from "../eval/run_folder_node.ts";
+import { type EvalRun, type RunConfiguration, mergeRuns } from "../eval/run_folder_node.ts";
 import { createCommand, log, printJson } from "./command.ts";
 import { printEvalResults, writeEvalResults } from "./eval_results.ts";
 
@@ -15,14 +15,21 @@ export function evalMergeCommand(): Command {
 async function merge(paths: readonly string[], { out, json }: { out: string; json?: boolean }): Promise<void> {
   const { run, rows } = await mergeRuns(paths, out);
   const results = await writeEvalResults(out, run, rows);
-  noteMissing(run.configuration, rows);
+  noteMissing(run, rows);
   if (json) printJson(results);
   else printEvalResults(results);
 }
 
-/** Says where shards of a run are missing. */
-export function noteMissing({ limit = Infinity, data }: RunConfiguration, rows: readonly { sample: number }[]): void {
+/** Says where a joined run lacks samples, and why as far as its shards tell. */
+export function noteMissing({ configuration: { limit = Infinity, data }, shards, sessions }: EvalRun<RunConfiguration>, rows: readonly { sample: number }[]): void {
   const samples = new Set(rows.map(({ sample }) => sample)).size;
   const expected = Math.min(limit, data.samples);
-  if (samples < expected) log(`note: ${samples} of ${expected} samples are there: a shard is missing or not finished`);
+  if (samples >= expected) return;
+  const [{ count } = { count: 0 }] = shards;
+  const absent = Array.from({ length: count }, (_, i) => i + 1).filter((index) => !shards.some((shard) => shard.index === index));
+  const reasons = [
+    ...(absent.length > 0 ? [`of ${count} shards, ${absent.join(", ")} ${absent.length === 1 ? "is" : "are"} missing`] : []),
+    ...(sessions.some(({ leftOut }) => leftOut.length > 0) ? ["run.json names what was left out"] : []),
+  ];
+  log(`note: ${samples} of ${expected} samples are there: ${reasons.join("; ") || "a shard is not finished"}`);
 }

@@ -20,7 +20,7 @@ async function merge(paths: readonly string[], { out, json }: { out: string; jso
   const { run, rows } = await mergeRuns<SweepRow, SweepConfiguration>(paths, out);
   const { grid, layers } = run.configuration;
   const results = await writeSweepResults({ out, run, rows, settings: settingsOf(grid, layers) });
-  noteMissing(run.configuration, rows);
+  noteMissing(run, rows);
   if (json) printJson(results);
   else printSweepResults(results);
 }

@@ -4,7 +4,7 @@ import { InputError } from "../errors.ts";
 import type { Cost } from "../grounding/savings.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import { firstDifference } from "../runs/first_difference.ts";
-import { lockRun } from "../runs/run_lock_node.ts";
+import { findWorker, lockRun } from "../runs/run_lock_node.ts";
 import { onDisk, writeFileAtomically } from "../weights/atomic_file_node.ts";
 import { parseJson } from "../weights/byte_source.ts";
 import type { Shard } from "./plan.ts";
@@ -133,11 +133,12 @@ function checkSameRun(path: string, earlier: RunFacts<RunConfiguration>, { confi
 
 /**
  * Joins the rows of shards in a new folder.
- * @throws InputError where two of them are of different runs or have a row in common; nothing is written then
+ * @throws InputError where two of them are of different runs or have a row in common, or one is still worked on; nothing
+ * is written then
  */
 export async function mergeRuns<Row extends RunRow = EvalRow, C extends RunConfiguration = EvalConfiguration>(paths: readonly string[], out: string): Promise<{ run: EvalRun<C>; rows: Row[] }> {
-  if (await readRun(out)) throw new InputError(out, "holds a run already; choose another --out");
-  const parts = await Promise.all(paths.map((path) => readWholeRun<Row, C>(path)));
+  await checkNoRun(out);
+  const parts = await Promise.all(paths.map((path) => readShard<Row, C>(path)));
   const [first] = parts;
   const owner = new Map<string, string>();
   for (const { path, run, rows } of parts) {
@@ -151,9 +152,26 @@ export async function mergeRuns<Row extends RunRow = EvalRow, C extends RunConfi
   }
   const run = { ...first.run, shards: parts.flatMap((part) => part.run.shards), sessions: parts.flatMap((part) => part.run.sessions) };
   const rows = parts.flatMap((part) => part.rows);
-  await writeFileAtomically(join(out, ROWS), (sink) => sink.write(new TextEncoder().encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))));
-  await writeRun(out, run);
+  const unlock = await lockRun(out, "joined");
+  try {
+    await checkNoRun(out); // which may have been made meanwhile
+    await writeFileAtomically(join(out, ROWS), (sink) => sink.write(new TextEncoder().encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(""))));
+    await writeRun(out, run);
+  } finally {
+    await unlock();
+  }
   return { run, rows };
+}
+
+async function checkNoRun(out: string): Promise<void> {
+  if (await readRun(out)) throw new InputError(out, "holds a run already; choose another --out");
+}
+
+/** A shard that nobody adds rows to any more. */
+async function readShard<Row, C>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
+  const worker = await findWorker(path);
+  if (worker) throw new InputError(path, `is still worked on by ${worker}; join the shards when it has ended`);
+  return readWholeRun(path);
 }
 
 /** What a folder holds of a run, finished or not. @throws InputError where there is none, or a file of it is damaged */

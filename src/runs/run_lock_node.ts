@@ -75,6 +75,12 @@ export async function lockRun(folder: string, work = "trained", onLost: (error: 
   };
 }
 
+/** Who works in a folder, in words; undefined where nobody does. Nothing is written there. */
+export async function findWorker(folder: string): Promise<string | undefined> {
+  const found = await readLock(join(folder, LOCK_FILE));
+  return found && nameOf(found);
+}
+
 /** Makes the lock; false where there is one. */
 async function take(path: string, self: Holder): Promise<boolean> {
   const opened = open(path, "wx").catch((error: NodeJS.ErrnoException) => {
@@ -101,7 +107,7 @@ async function readLock(path: string): Promise<FoundLock | undefined> {
     return { text, holder: parseHolder(text), silence: Date.now() - mtimeMs };
   } catch (error) {
     const cause = error as NodeJS.ErrnoException;
-    if (cause.code === "ENOENT") return undefined;
+    if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined;
     throw new InputError(path, `cannot be read (${cause.code}); make it readable, or choose another --out`, { cause });
   }
 }
