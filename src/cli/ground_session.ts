@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { InputError, OutOfMemoryError } from "../errors.ts";
 import { openGpu } from "../gpu/open_node.ts";
-import { DiskBiasStore } from "../grounding/bias_store_node.ts";
 import type { GroundingPipeline } from "../grounding/pipeline.ts";
 import { loadPipeline } from "../node.ts";
+import { DiskVectorStore } from "../vector_store_node.ts";
 import { formatBytes } from "../weights/inspect.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { log } from "./command.ts";
@@ -60,8 +60,8 @@ export async function withMemoryAdvice<T>({ memoryBudget, dtype }: RunOptions, w
   }
 }
 
-function openBiasStore(): DiskBiasStore {
-  return new DiskBiasStore(join(cacheFolder(), "text-bias"), {
+function openBiasStore(): DiskVectorStore {
+  return new DiskVectorStore(join(cacheFolder(), "text-bias"), {
     version,
     onUnwritable: (reason) => log(`note: text biases are not kept: ${reason}`),
   });

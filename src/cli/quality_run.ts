@@ -5,7 +5,6 @@ import { InputError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import type { Reading } from "../grounding/bias_merging.ts";
-import { DiskBiasStore } from "../grounding/bias_store_node.ts";
 import { loadModel } from "../models/load.ts";
 import { freeModel } from "../models/parameters.ts";
 import { nodePlatform } from "../platform_node.ts";
@@ -15,6 +14,7 @@ import { frechetDistance } from "../quality/frechet.ts";
 import { groupByFolder, listImages, readImages } from "../quality/image_set_node.ts";
 import { type LoadedNetwork, imageStatistics } from "../quality/image_statistics.ts";
 import type { RunningGaussian } from "../quality/statistics.ts";
+import { DiskVectorStore } from "../vector_store_node.ts";
 import { openFolder } from "../weights/byte_source_node.ts";
 import { openCheckpoint } from "../weights/open_checkpoint.ts";
 import { cacheFolder } from "./cache_folder.ts";
@@ -117,8 +117,8 @@ async function measure(loaded: LoadedNetwork, folder: ImageFolder, options: Qual
 }
 
 /** Feature vectors by network and image, kept like text biases. */
-function openFeatureStore(): DiskBiasStore {
-  return new DiskBiasStore(join(cacheFolder(), "image-features"), { version, onUnwritable: (reason) => log(`note: feature vectors are not kept: ${reason}`) });
+function openFeatureStore(): DiskVectorStore {
+  return new DiskVectorStore(join(cacheFolder(), "image-features"), { version, onUnwritable: (reason) => log(`note: feature vectors are not kept: ${reason}`) });
 }
 
 /** MS-SSIM between images of one folder; absent where no two can be compared. */

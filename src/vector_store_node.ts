@@ -1,28 +1,28 @@
 import { createHash } from "node:crypto";
 import { readFile, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../weights/atomic_file_node.ts";
-import { type BiasStore, MemoryBiasStore } from "./phrase_bias.ts";
+import { type BiasStore, MemoryBiasStore } from "./grounding/phrase_bias.ts";
+import { writeFileAtomically } from "./weights/atomic_file_node.ts";
 
-/** Options of `DiskBiasStore`. */
-export interface DiskBiasStoreOptions {
+/** Options of `DiskVectorStore`. */
+export interface DiskVectorStoreOptions {
   /** Most bytes that the folder's files may take together. Default: 1 GiB. */
   limitBytes?: number;
   /** Stands in every key: what another version of the program made may differ in the last bits and is not used. */
   version?: string;
-  /** Called once where the folder cannot be written. Maps are then kept in memory alone. */
+  /** Called once where the folder cannot be written. Vectors are then kept in memory alone. */
   onUnwritable?: (reason: string) => void;
 }
 
-const extension = ".bias";
+const extension = ".f32";
 const digestBytes = 32;
 
 /**
- * Text biases in a folder, one file a key: the name is the SHA-256 of version and key, the content that of the maps
- * (little-endian float32) and then the maps. A file that does not match its digest counts as absent and is written
- * anew. The least recently used files go first where the folder grows beyond its limit. Several processes may share it.
+ * Vectors in a folder (text biases, features of images), one file a key: the name is the SHA-256 of version and key, the
+ * content that of the vector (little-endian float32) and then the vector. A file that does not match its digest counts as
+ * absent and is written anew. The least recently used files go first where the folder grows beyond its limit. Several processes may share it.
  */
-export class DiskBiasStore implements BiasStore {
+export class DiskVectorStore implements BiasStore {
   readonly #folder: string;
   readonly #limit: number;
   readonly #version: string;
@@ -31,7 +31,7 @@ export class DiskBiasStore implements BiasStore {
   #bytes: number | undefined;
   #writable = true;
 
-  constructor(folder: string, options: DiskBiasStoreOptions = {}) {
+  constructor(folder: string, options: DiskVectorStoreOptions = {}) {
     this.#folder = folder;
     this.#limit = options.limitBytes ?? 2 ** 30;
     this.#version = options.version ?? "";
@@ -42,20 +42,20 @@ export class DiskBiasStore implements BiasStore {
     const inMemory = await this.#memory.get(key);
     if (inMemory) return inMemory;
     const path = this.#path(key);
-    const maps = await readFile(path).then(parse, () => undefined);
-    if (!maps) return undefined;
-    await this.#memory.put(key, maps);
+    const vector = await readFile(path).then(parse, () => undefined);
+    if (!vector) return undefined;
+    await this.#memory.put(key, vector);
     const now = new Date();
     await utimes(path, now, now).catch(() => undefined); // a folder that is only readable serves all the same
-    return maps;
+    return vector;
   }
 
-  async put(key: string, maps: Float32Array): Promise<void> {
-    await this.#memory.put(key, maps);
-    const size = digestBytes + maps.byteLength;
+  async put(key: string, vector: Float32Array): Promise<void> {
+    await this.#memory.put(key, vector);
+    const size = digestBytes + vector.byteLength;
     if (!this.#writable || size > this.#limit) return;
     try {
-      const bytes = new Uint8Array(maps.buffer, maps.byteOffset, maps.byteLength);
+      const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
       await writeFileAtomically(this.#path(key), async (sink) => {
         await sink.write(digest(bytes));
         await sink.write(bytes);
@@ -99,7 +99,7 @@ export class DiskBiasStore implements BiasStore {
   }
 }
 
-/** The maps of a file, or undefined where it is damaged. */
+/** The vector of a file, or undefined where it is damaged. */
 function parse(file: Uint8Array): Float32Array | undefined {
   const bytes = file.subarray(digestBytes);
   if (bytes.byteLength === 0 || bytes.byteLength % 4 !== 0) return undefined;
