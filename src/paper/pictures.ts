@@ -49,7 +49,7 @@ export function wordFigure(films: readonly WordMaps[]): Html {
 
 /** Figure 3. */
 export function methodFigure(films: readonly MethodMaps[]): Html {
-  return html`<div class="films">${films.map(({ phrase, label, pictures }) => html`<div class="film-row"><p class="note"><b>${phrase}</b> <span class="quiet">${label}</span></p><div class="strip-of">${pictures.map((of) => picture(of, `${phrase}: ${of.name}`, html`${of.name}${of.metrics && html`<br><span class="${verdictClass(of.metrics)}">CNR ${shown(of.metrics.cnr)}</span>`}`))}</div></div>`)}</div>`;
+  return html`<p class="note quiet">White: the boxes. Magenta: the mask. CNR in <span class="inside">green</span> where the map's peak lies in a box, in <span class="outside">red</span> where not.</p><div class="films">${films.map(({ phrase, label, pictures }) => html`<div class="film-row"><p class="note"><b>${phrase}</b> <span class="quiet">${label}</span></p><div class="strip-of">${pictures.map((of) => picture(of, `${phrase}: ${of.name}`, html`${of.name}${of.metrics && html`<br><span class="${verdictClass(of.metrics)}">CNR ${shown(of.metrics.cnr)}</span>`}`))}</div></div>`)}</div>`;
 }
 
 const sampleMetrics: readonly (readonly [MetricName, string])[] = [["cnr", "CNR"], ["miou", "mIoU"], ["aucRoc", "AUC-ROC"]];
