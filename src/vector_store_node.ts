@@ -20,7 +20,8 @@ const digestBytes = 32;
 /**
  * Vectors in a folder (text biases, features of images), one file a key: the name is the SHA-256 of version and key, the
  * content that of the vector (little-endian float32) and then the vector. A file that does not match its digest counts as
- * absent and is written anew. The least recently used files go first where the folder grows beyond its limit. Several processes may share it.
+ * absent and is written anew. The least recently used files go first where the folder grows beyond its limit. Several
+ * processes may share it.
  */
 export class DiskVectorStore implements BiasStore {
   readonly #folder: string;
