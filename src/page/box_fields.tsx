@@ -18,7 +18,7 @@ export function BoxFields({ box, film, onChange }: BoxFieldsProps) {
   return (
     <fieldset class="box">
       <legend>Box <span class="quiet">(drag over the film, or type)</span></legend>
-      {sides.map((name, i) => <label><span>{name}</span><input type="number" min={0} max={most[i]} value={box ? box[i] : ""} onChange={(event) => change(i, event.currentTarget.valueAsNumber)} /></label>)}
+      {sides.map((name, i) => <label><span>{name}</span><input type="number" min={0} max={most[i]} value={box ? box[i] : ""} onInput={(event) => change(i, event.currentTarget.valueAsNumber)} /></label>)}
       <button type="button" disabled={!box} onClick={() => onChange(undefined)}>Remove</button>
     </fieldset>
   );

@@ -36,6 +36,8 @@ export function Controls({ settings, layers, onChange }: ControlsProps) {
 interface SliderProps {
   name: string;
   value: number;
+  /** Shown in place of the value. */
+  text?: string;
   min: number;
   max: number;
   step: number;
@@ -43,11 +45,11 @@ interface SliderProps {
   onChange(value: number): void;
 }
 
-function Slider({ name, value, onChange, ...range }: SliderProps) {
+function Slider({ name, value, text = Number.isInteger(value) ? String(value) : value.toFixed(2), onChange, ...range }: SliderProps) {
   return (
     <label class="slider">
       <span>{name}</span>
-      <span class="value" aria-hidden="true">{Number.isInteger(range.step) ? value : value.toFixed(2)}</span>
+      <span class="value" aria-hidden="true">{text}</span>
       <input type="range" value={value} {...range} onInput={(event) => onChange(event.currentTarget.valueAsNumber)} />
     </label>
   );
@@ -68,7 +70,7 @@ interface AutoSliderProps {
 function AutoSlider({ name, value, auto, start, disabled, onChange }: AutoSliderProps) {
   return (
     <div class="auto">
-      <Slider name={name} value={value ?? start} min={0} max={1} step={0.01} disabled={disabled || value === undefined} onChange={onChange} />
+      <Slider name={name} value={value ?? start} text={value === undefined ? "auto" : undefined} min={0} max={1} step={0.01} disabled={disabled || value === undefined} onChange={onChange} />
       <label class="check"><input type="checkbox" checked={value === undefined} disabled={disabled} onChange={(event) => onChange(event.currentTarget.checked ? undefined : start)} /> {auto}</label>
     </div>
   );

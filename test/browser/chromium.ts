@@ -1,4 +1,7 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Browser, type Page, chromium } from "playwright-core";
 import { findChromium } from "../../scripts/browser/find.mjs";
@@ -34,8 +37,11 @@ export interface Session {
 
 /** Starts Chromium and serves the built page and a model to it. */
 export async function openSession(model = phantom): Promise<Session> {
+  // A copy: a build that runs meanwhile would give the scripts other names.
+  const copy = mkdtempSync(join(tmpdir(), "attnscope-site-"));
+  cpSync(browserDist, copy, { recursive: true, filter: (path) => !path.endsWith(".map") });
   const { server } = createPageServer({
-    page: browserDist,
+    page: copy,
     model,
     access: { hosts: new Set(loopbackNames) },
     ground: async () => ({}),
@@ -50,6 +56,7 @@ export async function openSession(model = phantom): Promise<Session> {
       await browser.close();
       server.closeAllConnections();
       server.close();
+      rmSync(copy, { recursive: true, force: true });
     },
   };
 }

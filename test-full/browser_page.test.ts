@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Download, Page } from "playwright-core";
-import { decodeFilm, readFilm } from "../../src/data/decode_node.ts";
-import { openGpu } from "../../src/gpu/open_node.ts";
-import type { GroundResult } from "../../src/grounding/result.ts";
-import { loadPipeline } from "../../src/node.ts";
-import { contentSecurityPolicy } from "../../src/serve/headers.ts";
-import { type Session, needsChromium, openSession, phantom, screenshots } from "./chromium.ts";
+import { decodeFilm, readFilm } from "../src/data/decode_node.ts";
+import { openGpu } from "../src/gpu/open_node.ts";
+import type { GroundResult } from "../src/grounding/result.ts";
+import { loadPipeline } from "../src/node.ts";
+import { contentSecurityPolicy } from "../src/serve/headers.ts";
+import { type Session, needsChromium, openSession, phantom, screenshots } from "../test/browser/chromium.ts";
 
 const sample = join(phantom, "samples", "film_05.png");
 const phrase = "moderate pleural effusion on the left";
@@ -146,6 +146,7 @@ describe("the page in Chromium", needsChromium, () => {
 
   test("reads CNR, IoU and AUC of a box that is drawn", async () => {
     assert.equal(await fact("CNR").count(), 0);
+    await page.locator(".picture").scrollIntoViewIfNeeded();
     const picture = await page.locator(".picture").boundingBox();
     assert.ok(picture);
     const { x, y, width, height } = picture;
