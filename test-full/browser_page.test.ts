@@ -62,6 +62,10 @@ describe("the page in Chromium", needsChromium, () => {
     return readFileSync(await (download as Download).path());
   };
   const savedJson = async () => JSON.parse((await saved("Save JSON")).toString("utf8")) as SavedMap;
+  const setNumber = async (name: string, value: number) => {
+    await page.getByRole("spinbutton", { name }).fill(String(value));
+    await page.keyboard.press("Tab");
+  };
   const finished = () => page.getByRole("button", { name: "Save JSON" }).waitFor();
   const drop = async (name: string, bytes: Uint8Array) => {
     const files = await page.evaluateHandle(([name, bytes]) => {
@@ -92,7 +96,7 @@ describe("the page in Chromium", needsChromium, () => {
     await drop("film_05.png", readFileSync(sample));
     await page.getByRole("img", { name: "the film film_05.png" }).waitFor();
     assert.equal(await page.getByRole("alert").count(), 0);
-    await page.getByLabel("Timesteps", { exact: true }).fill("2");
+    await setNumber("Timesteps", 2);
     await page.getByRole("textbox", { name: "Phrase" }).fill(phrase);
     await page.keyboard.press("Enter");
     await page.getByText(/map of 2 timesteps, standard error/).waitFor();
@@ -160,7 +164,7 @@ describe("the page in Chromium", needsChromium, () => {
     assert.equal(await fact("CNR").textContent(), metrics.cnr.toFixed(3));
     assert.equal(await fact("IoU").textContent(), metrics.iou.toFixed(3));
     assert.equal(await fact("AUC").textContent(), metrics.aucRoc.toFixed(3));
-    await page.getByLabel("left", { exact: true }).first().fill("10");
+    await setNumber("left", 10);
     await page.waitForFunction((old) => document.querySelector(".facts")?.textContent?.includes(old) === false, metrics.cnr.toFixed(3));
   });
 
@@ -195,10 +199,10 @@ describe("the page in Chromium", needsChromium, () => {
     const { map } = await savedJson();
     const devtools = await session.browser.newBrowserCDPSession();
     await devtools.send("Browser.crashGpuProcess").catch(() => undefined); // the answer may be lost with it
-    await page.getByLabel("Seed", { exact: true }).fill("1");
+    await setNumber("Seed", 1);
     await page.getByText(/graphics device was lost.*opened again/).waitFor();
     await page.getByText(/Ready on/).waitFor();
-    await page.getByLabel("Seed", { exact: true }).fill("4200");
+    await setNumber("Seed", 4200);
     await finished();
     assertClose((await savedJson()).map.values, map.values);
   });
