@@ -20,6 +20,12 @@ export interface StepResult {
   state: OptimizerState;
 }
 
+/** What the passes of a batch leave: its loss f32 [1], and the gradients of the parameters in their order. */
+interface Passed {
+  loss: Tensor;
+  gradients: readonly Tensor[];
+}
+
 /**
  * The passes and the update of a run: each recorded once and replayed, with all that changes from step to step in
  * tensors. Nothing is read back in between.
@@ -30,12 +36,13 @@ export class Optimisation {
   readonly state: Tensor;
   readonly #gpu: Gpu;
   readonly #recipe: Recipe;
-  readonly #gradients = new Gradients();
+  /** What gradients are added to over the batches of a step; of a single batch, the passes' own serve. */
+  readonly #sums: Gradients | undefined;
   readonly #learningRate: Tensor;
   readonly #oneMinusDecay: Tensor;
   readonly #losses: Tensor;
-  readonly #zero: Step<void>;
-  readonly #passes: Step<Tensor>;
+  readonly #zero: Step<void> | undefined;
+  readonly #passes: Step<Passed>;
   readonly #update: Step<void>;
 
   /**
@@ -52,21 +59,20 @@ export class Optimisation {
     this.#oneMinusDecay = gpu.keep(zeros(gpu, [1]));
     this.#losses = gpu.keep(zeros(gpu, [recipe.accumulationSteps]));
     const watched = parts.flatMap((part) => [...part.stored.values()].map((parameter) => parameter.tensor));
-    for (const tensor of watched) this.#gradients.add(tensor, zeros(gpu, tensor.shape));
-    const gradients = watched.map((tensor) => this.#gradients.get(tensor) as Tensor);
-    this.#zero = gpu.record("zero_gradients", () => {
-      for (const gradient of gradients) fill(gradient, 0);
-    });
+    this.#sums = recipe.accumulationSteps > 1 ? new Gradients() : undefined;
+    for (const tensor of watched) this.#sums?.add(tensor, zeros(gpu, tensor.shape));
     this.#passes = gpu.record("train", () => this.#recordPasses(watched, loss));
+    const { gradients } = this.#passes.result;
+    this.#zero = this.#sums && gpu.record("zero_gradients", () => gradients.forEach((gradient) => fill(gradient, 0)));
     this.#update = gpu.record("optimizer", () => this.#recordUpdate(gradients));
   }
 
-  #recordPasses(watched: readonly Tensor[], loss: () => Tensor): Tensor {
+  #recordPasses(watched: readonly Tensor[], loss: () => Tensor): Passed {
     const tape = new Tape(this.#gpu);
     tape.watch(watched);
     const y = tape.run(loss);
-    backward(tape, y, lossGradient(this.state, this.#recipe.accumulationSteps), this.#gradients);
-    return y;
+    const gradients = backward(tape, y, lossGradient(this.state, this.#recipe.accumulationSteps), this.#sums);
+    return { loss: y, gradients: watched.map((tensor) => gradients.get(tensor) ?? zeros(this.#gpu, tensor.shape)) };
   }
 
   #recordUpdate(gradients: readonly Tensor[]): void {
@@ -87,9 +93,9 @@ export class Optimisation {
 
   /** Adds the gradients of batch `part` of a step, which stands in the loss's tensors now; the first starts anew. */
   accumulate(part: number): void {
-    if (part === 0) this.#zero.replay();
+    if (part === 0) this.#zero?.replay();
     this.#passes.replay();
-    this.#gpu.scope("train", () => copyInto(this.#losses, this.#passes.result, part));
+    this.#gpu.scope("train", () => copyInto(this.#losses, this.#passes.result.loss, part));
   }
 
   /** Takes step `step`, counted from 0, and says what it did. */
@@ -106,23 +112,23 @@ export class Optimisation {
   /** Names of the parameters, the last in the model first, whose gradient of the last step is not finite. */
   async notFinite(): Promise<string[]> {
     const names: string[] = [];
-    for (const part of this.parts) {
-      for (const [name, { tensor }] of part.stored) {
-        const values = await (this.#gradients.get(tensor) as Tensor).read();
-        if (!values.every(Number.isFinite)) names.unshift(`${part.folder}/${name}`);
-      }
+    const parameters = this.parts.flatMap((part) => [...part.stored.keys()].map((name) => `${part.folder}/${name}`));
+    for (const [i, gradient] of this.#passes.result.gradients.entries()) {
+      const values = await gradient.read();
+      if (!values.every(Number.isFinite)) names.unshift(parameters[i]);
     }
     return names;
   }
 
   /** Bytes that the recorded passes hold beside weights, moments and gradients. */
   get passBytes(): number {
-    return this.#passes.bytes;
+    const { bytes, result } = this.#passes;
+    return this.#sums ? bytes : bytes - result.gradients.reduce((sum, { buffer }) => sum + buffer.size, 0);
   }
 
   free(): void {
-    for (const step of [this.#zero, this.#passes, this.#update]) step.free();
-    this.#gradients.free();
+    for (const step of [this.#zero, this.#passes, this.#update]) step?.free();
+    this.#sums?.free();
     for (const tensor of [this.state, this.#learningRate, this.#oneMinusDecay, this.#losses]) tensor.free();
   }
 }
