@@ -19,7 +19,7 @@ export function EngineStatus({ state, onFolder, onRetry }: EngineStatusProps) {
     <div class="status">
       <p role="status" class={state.kind === "failed" ? "error" : ""}>{describe(state)}</p>
       {state.kind === "loading" && state.loading && <progress max={state.loading.total} value={state.loading.bytes} aria-label="loading the model" />}
-      {state.kind === "failed" && <button type="button" onClick={onRetry}>Try again</button>}
+      {state.kind === "failed" && <button type="button" onClick={() => onRetry()}>Try again</button>}
       <label class="button">
         Use a model of your own
         <input type="file" {...{ webkitdirectory: true }} onChange={(event) => { if (event.currentTarget.files?.length) onFolder(event.currentTarget.files); }} />
