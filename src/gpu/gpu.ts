@@ -55,7 +55,7 @@ export class Gpu {
   #pending: Command[] = [];
   #pendingCost = 0;
   #arena: BufferArena;
-  #recording: { commands: Command[]; params: ParamsPages } | undefined;
+  #recording: { commands: Command[]; params: ParamsPages; bindGroups: BindGroupCache } | undefined;
   #plan: Plan | undefined;
   #profiler: Profiler | undefined;
   #failure: Error | undefined;
@@ -217,7 +217,8 @@ export class Gpu {
     const constants = Object.entries(dispatch.overrides ?? {}).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`);
     return {
       compiled,
-      bindGroup: this.#bindGroups.get(compiled, sources, slot),
+      // A step's bind groups name its own params: they end with it.
+      bindGroup: (this.#recording?.bindGroups ?? this.#bindGroups).get(compiled, sources, slot),
       offsets: slot ? [slot.offset] : [],
       grid: foldGrid(dispatch.grid, this.limits.maxComputeWorkgroupsPerDimension),
       scope: this.scopeName,
@@ -291,7 +292,7 @@ export class Gpu {
     const arena = new StepArena(this.#pool);
     const commands: Command[] = [];
     const params = new ParamsPages(this.device);
-    this.#recording = { commands, params };
+    this.#recording = { commands, params, bindGroups: new BindGroupCache(this.device) };
     this.#arena = arena;
     let result: R;
     try {
