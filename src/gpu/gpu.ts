@@ -28,7 +28,12 @@ export interface GpuOptions {
   memoryBudget?: number;
   /** Whether `close` destroys the device: false for a device of the caller's own. */
   ownsDevice?: boolean;
+  /** How the host waits for the device. Default: it awaits the promise. */
+  wait?: WaitForDevice;
 }
+
+/** Gives what a device's promise gives. */
+export type WaitForDevice = <R>(done: Promise<R>) => Promise<R>;
 
 type AnyDispatch = Dispatch<string, object, string, object>;
 
@@ -50,6 +55,7 @@ export class Gpu {
   readonly #constants = new Map<string, Tensor>();
   readonly #unusedBindings: BindingSource["buffer"][] = [];
   readonly #ownsDevice: boolean;
+  readonly #wait: WaitForDevice;
   readonly #failures = new Set<Promise<Error | undefined>>();
   readonly #lastScopes: string[] = [];
   #pending: Command[] = [];
@@ -66,6 +72,7 @@ export class Gpu {
     this.device = device;
     this.adapter = options.adapter;
     this.#ownsDevice = options.ownsDevice ?? true;
+    this.#wait = options.wait ?? ((done) => done);
     this.#pool = new BufferPool(device, { budget: options.memoryBudget ?? Infinity, keepBytes: 512 * 2 ** 20, watch: (failure) => this.#watch(failure) });
     this.#arena = this.#pool;
     this.#pipelines = new PipelineCache(device, (failure) => this.#watch(failure));
@@ -171,7 +178,7 @@ export class Gpu {
     encoder.copyBufferToBuffer(tensor.buffer.gpuBuffer, tensor.byteOffset, staging, 0, size);
     this.device.queue.submit([encoder.finish()]);
     try {
-      await staging.mapAsync(mapModeRead);
+      await this.#wait(staging.mapAsync(mapModeRead));
     } catch (cause) {
       await this.#throwFailures();
       throw new DeviceError(`reading [${tensor.shape}] failed: ${String(cause)}`, { cause });
@@ -278,7 +285,7 @@ export class Gpu {
   /** Waits until all recorded work is done; throws the first failure of it. */
   async sync(): Promise<void> {
     this.flush();
-    await this.device.queue.onSubmittedWorkDone().catch(() => undefined);
+    await this.#wait(this.device.queue.onSubmittedWorkDone()).catch(() => undefined);
     await this.#throwFailures();
   }
 

@@ -1,5 +1,5 @@
 import { NoAdapterError, UnsupportedError } from "../errors.ts";
-import { type AdapterFacts, Gpu } from "./gpu.ts";
+import { type AdapterFacts, Gpu, type WaitForDevice } from "./gpu.ts";
 
 /** Options of `openGpu`. */
 export interface OpenOptions {
@@ -10,6 +10,8 @@ export interface OpenOptions {
   memoryBudget?: number;
   /** Budget on a device that computes on the CPU: such devices never say that they are out of memory. */
   softwareBudget?: number;
+  /** How the host waits for a device that computes on the CPU. Default: it awaits the promise. */
+  softwareWait?: WaitForDevice;
   /** Optional features to leave unused even where present; for tests and comparisons. */
   without?: readonly GPUFeatureName[];
 }
@@ -37,10 +39,13 @@ export function adapterFacts(info: GPUAdapterInfo): AdapterFacts {
 
 /** Opens a device on `gpu` (a browser's navigator.gpu, or Dawn's) with the optional features that it has. */
 export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advice: string): Promise<Gpu> {
-  const budget = ({ software }: AdapterFacts) => options.memoryBudget ?? (software ? options.softwareBudget : undefined);
+  const settings = (adapter: AdapterFacts) => ({
+    adapter,
+    memoryBudget: options.memoryBudget ?? (adapter.software ? options.softwareBudget : undefined),
+    wait: adapter.software ? options.softwareWait : undefined,
+  });
   if (options.device) {
-    const facts = adapterFacts(options.device.adapterInfo);
-    return new Gpu({ device: options.device, adapter: facts, memoryBudget: budget(facts), ownsDevice: false });
+    return new Gpu({ device: options.device, ...settings(adapterFacts(options.device.adapterInfo)), ownsDevice: false });
   }
   if (!gpu) throw new NoAdapterError(`WebGPU is not available; ${advice}`);
   const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference });
@@ -54,5 +59,5 @@ export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advi
     throw new UnsupportedError("attnscope", "8 storage buffers a shader stage", String(adapter.limits.maxStorageBuffersPerShaderStage), "use another device");
   }
   const device = await adapter.requestDevice({ requiredFeatures, requiredLimits, label: "attnscope" });
-  return new Gpu({ device, adapter: facts, memoryBudget: budget(facts) });
+  return new Gpu({ device, ...settings(facts) });
 }

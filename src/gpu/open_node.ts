@@ -2,6 +2,7 @@ import { totalmem } from "node:os";
 import { NoAdapterError } from "../errors.ts";
 import type { Gpu } from "./gpu.ts";
 import { type OpenOptions, openGpuOn } from "./open.ts";
+import { restUntil } from "./rest_node.ts";
 
 /** Options of Dawn: `f16` also on NVIDIA, exact timestamps. */
 const dawnOptions = ["enable-dawn-features=vulkan_enable_f16_on_nvidia", "disable-dawn-features=timestamp_quantization"];
@@ -25,9 +26,9 @@ async function loadDawn(): Promise<GPU> {
 
 /**
  * Opens the first adapter that Dawn finds, or wraps the caller's device. On a device that computes on the CPU the
- * memory budget defaults to four fifths of the machine's memory.
+ * memory budget defaults to four fifths of the machine's memory, and whoever waits for it leaves it the cores.
  */
 export async function openGpu(options: OpenOptions = {}): Promise<Gpu> {
   const gpu = options.device ? undefined : await loadDawn();
-  return openGpuOn(gpu, { softwareBudget: 0.8 * totalmem(), ...options }, "run `npx attnscope doctor`: it says what to install");
+  return openGpuOn(gpu, { softwareBudget: 0.8 * totalmem(), softwareWait: restUntil, ...options }, "run `npx attnscope doctor`: it says what to install");
 }
