@@ -145,13 +145,16 @@ test("the reference's gradients are the derivatives of its GEGLU", () => {
   }
 });
 
-test("geglu backward agrees with the reference", async () => {
+test("geglu on a tape and its backward pass agree with the reference", async () => {
   for (const sizes of matmulCases) {
     const [batches, M, K, N] = sizes;
     const values = gegluGiven(sizes);
     const tensors = { x: upload(gpu, values.x, [batches, M, K]), weight: upload(gpu, values.weight, [K, 2 * N]), bias: upload(gpu, values.bias, [2 * N]) };
     const dy = upload(gpu, values.dy, [batches, M, N]);
-    const actual = await tapeGradients(gpu, Object.values(tensors), () => geglu(tensors.x, tensors), dy);
+    let y: Tensor | undefined;
+    const actual = await tapeGradients(gpu, Object.values(tensors), () => (y = gpu.keep(geglu(tensors.x, tensors))), dy);
+    assertMatches(await y!.read(), (round) => gegluReference(values, sizes, round), "f32", `geglu [${sizes}] on a tape`);
+    y!.free();
     for (const [i, name] of (["x", "weight", "bias"] as const).entries()) {
       assertMatches(actual[i], (round) => gegluBackwardReference(values, sizes, round)[name], "f32", `${name} of geglu [${sizes}]`);
     }

@@ -7,6 +7,10 @@ fn gelu_slope(x: f32) -> f32 {
   return 0.5 * (1.0 + erf(x * 0.70710678)) + 0.3989422804 * x * exp(-0.5 * min(x * x, 160.0));
 }
 
+fn gelu_slope4(x: vec4<f32>) -> vec4<f32> {
+  return vec4(gelu_slope(x.x), gelu_slope(x.y), gelu_slope(x.z), gelu_slope(x.w));
+}
+
 // Past 20 the slope is 0 or 1.
 fn gelu_tanh_slope(x: f32) -> f32 {
   let a = clamp(x, -20.0, 20.0);

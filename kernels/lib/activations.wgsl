@@ -28,6 +28,10 @@ fn gelu(x: f32) -> f32 {
   return 0.5 * x * (1.0 + erf(x * 0.70710678));
 }
 
+fn gelu4(x: vec4<f32>) -> vec4<f32> {
+  return vec4(gelu(x.x), gelu(x.y), gelu(x.z), gelu(x.w));
+}
+
 // torch.nn.GELU(approximate="tanh"). tanh is 1 from 9 on; some drivers give NaN for large arguments.
 fn gelu_tanh(x: f32) -> f32 {
   let inner = 0.7978845608 * (x + 0.044715 * x * x * x);

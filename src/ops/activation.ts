@@ -1,4 +1,11 @@
-import { activation as activationKernel, activationBackward as activationBackwardKernel, geluGate as geluGateKernel, geluGateBackward as geluGateBackwardKernel } from "../generated/kernels.ts";
+import {
+  activation as activationKernel,
+  activationBackward as activationBackwardKernel,
+  geluGateBackward as geluGateBackwardScalar,
+  geluGateBackwardVec4,
+  geluGate as geluGateScalar,
+  geluGateVec4,
+} from "../generated/kernels.ts";
 import { activeTape, differentiable } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
@@ -64,17 +71,24 @@ export function activationBackward(dy: Tensor, x: Tensor, activation: Activation
   return dx;
 }
 
+/** How a gate goes over its elements [..., N]: by quads where these leave no rest of a row. */
+function gatePlan(y: Tensor, N: number): { vec4: boolean; params: { count: number; N: number }; grid: number } {
+  const width = N % 4 === 0 ? 4 : 1;
+  const count = y.size / width;
+  return { vec4: width === 4, params: { count, N: N / width }, grid: elementGrid(y.gpu, count) };
+}
+
 /** The gate of GEGLU: value * gelu(gate) of x [..., 2N], the columns of the value before those of the gate -> [..., N]. */
 export function geluGate(x: Tensor): Tensor {
   const columns = x.shape[x.shape.length - 1];
   check(columns % 2 === 0, "geluGate", `[${x.shape}] has no halves`, x);
   const N = columns / 2;
   const y = x.gpu.empty([...x.shape.slice(0, -1), N], x.dtype);
-  x.gpu.run(geluGateKernel, {
+  const { vec4, ...plan } = gatePlan(y, N);
+  x.gpu.run(vec4 ? geluGateVec4 : geluGateScalar, {
+    ...plan,
     bindings: { x, y },
-    params: { count: y.size, N },
     prelude: { T: floatOf("geluGate", x) },
-    grid: elementGrid(x.gpu, y.size),
     flops: 9 * y.size,
     bytes: bytesOf(x, y),
   });
@@ -86,11 +100,11 @@ export function geluGateBackward(dy: Tensor, x: Tensor): Tensor {
   const N = x.shape[x.shape.length - 1] / 2;
   checkShape("geluGateBackward", "dy", dy, [...x.shape.slice(0, -1), N]);
   const dx = x.gpu.empty(x.shape, x.dtype);
-  x.gpu.run(geluGateBackwardKernel, {
+  const { vec4, ...plan } = gatePlan(dy, N);
+  x.gpu.run(vec4 ? geluGateBackwardVec4 : geluGateBackwardScalar, {
+    ...plan,
     bindings: { x, dy, dx },
-    params: { count: dy.size, N },
     prelude: { T: floatOf("geluGateBackward", x) },
-    grid: elementGrid(x.gpu, dy.size),
     flops: 22 * dy.size,
     bytes: bytesOf(x, dy, dx),
   });
