@@ -1,6 +1,6 @@
 import { bytesOf } from "../src/ops/check.ts";
 import { embeddingBackward } from "../src/ops/embed.ts";
-import { adamW, optimizerState, startStep, sumOfSquares, updateEma } from "../src/ops/optim.ts";
+import { adamW, optimizerState, startStep, sumOfSquares } from "../src/ops/optim.ts";
 import { scale } from "../src/ops/pointwise.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import { benchMain, together } from "./harness.ts";
@@ -12,10 +12,11 @@ const [vocabulary, channels, tokens] = [30_522, 64, 32 * 77];
 await benchMain((gpu) => {
   const betas = [0.9, 0.999] as const;
   const state = optimizerState(gpu);
-  const one = upload(gpu, Float32Array.of(1e-4), [1]);
+  const rates = upload(gpu, Float32Array.of(1e-4, 1e-4), [2]);
   const ids = gpu.tensor(Uint32Array.from(randomValues(tokens, 1), (value) => Math.floor(((value + 1) / 2) * 5000)), [tokens]);
   const dy = upload(gpu, randomValues(tokens * channels, 2), [tokens, channels]);
   startStep(state, [dy], { betas });
+  const options = { state, rates, betas, eps: 1e-8, weightDecay: 1e-2 };
   return [
     {
       name: `embedding backward of ${tokens} ids`,
@@ -25,7 +26,7 @@ await benchMain((gpu) => {
       run: () => together(embeddingBackward(dy, ids, [vocabulary], [true])),
     },
     ...sizes.flatMap((size) => {
-      const [weight, gradient, mean] = [1, 2, 3].map((seed) => upload(gpu, randomValues(size, seed), [size]));
+      const [weight, gradient, mean, average] = [1, 2, 3, 4].map((seed) => upload(gpu, randomValues(size, seed), [size]));
       const square = upload(gpu, randomValues(size, 4).map(Math.abs), [size]);
       const shared = { name: `${size} weights`, flops: 0 };
       const moved = (tensors: number) => tensors * bytesOf(weight);
@@ -36,9 +37,9 @@ await benchMain((gpu) => {
           ...shared,
           variant: "AdamW",
           bytes: moved(7),
-          run: () => (adamW({ weight, gradient, mean, square }, { state, learningRate: one, betas, eps: 1e-8, weightDecay: 1e-2 }), together([])),
+          run: () => (adamW({ weight, gradient, mean, square }, options), together([])),
         },
-        { ...shared, variant: "EMA", bytes: moved(3), run: () => (updateEma(mean, weight, one), together([])) },
+        { ...shared, variant: "AdamW and EMA", bytes: moved(9), run: () => (adamW({ weight, gradient, mean, square, average }, options), together([])) },
       ];
     }),
   ];

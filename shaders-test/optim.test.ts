@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import { zeros } from "../src/ops/fill.ts";
-import { type StartStepOptions, adamW, emaDecay, lossGradient, optimizerState, readOptimizerState, startStep, sumOfSquares, updateEma } from "../src/ops/optim.ts";
+import { type StartStepOptions, adamW, emaDecay, lossGradient, optimizerState, readOptimizerState, startStep, sumOfSquares } from "../src/ops/optim.ts";
 import type { Tensor } from "../src/tensor.ts";
 import { type Round, assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
 import { needsShared, sharedPath } from "../test/shared.ts";
@@ -16,7 +16,8 @@ const [eps, weightDecay] = [1e-8, 1e-2];
 
 /** Sizes of the parameters that are optimised together: quads, single elements, tails, more than one block of a sum. */
 const sizes = [1, 7, 64, 4099, 20_000];
-const rates = [0, 2e-3, 5e-3, 4e-3, 1e-3, 3e-3];
+const learningRates = [0, 2e-3, 5e-3, 4e-3, 1e-3, 3e-3];
+const oneMinusDecay = 1e-2;
 const maxNorm = 1;
 const startScale = 1024;
 
@@ -27,12 +28,14 @@ function gradientOf(size: number, parameter: number, step: number): Float32Array
 
 interface Run {
   weights: Float64Array[];
+  averages: Float64Array[];
   norms: number[];
 }
 
-/** torch.optim.AdamW after torch.nn.utils.clip_grad_norm_, in plain loops. */
+/** torch.optim.AdamW after torch.nn.utils.clip_grad_norm_, and diffusers' EMAModel after that, in plain loops. */
 function adamwReference(steps: number, round: Round): Run {
   const weights = sizes.map((size, p) => Float64Array.from(randomValues(size, p + 1)));
+  const averages = sizes.map((size, p) => Float64Array.from(randomValues(size, p + 11)));
   const means = sizes.map((size) => new Float64Array(size));
   const squares = sizes.map((size) => new Float64Array(size));
   const norms: number[] = [];
@@ -49,15 +52,16 @@ function adamwReference(steps: number, round: Round): Run {
         const g = round(gradients[p][i] * clipping);
         const mean = round(means[p][i] + round((1 - betas[0]) * round(g - means[p][i])));
         const square = round(squares[p][i] + round((1 - betas[1]) * round(round(g * g) - squares[p][i])));
-        const decayed = round(weight[i] * round(1 - rates[step] * weightDecay));
+        const decayed = round(weight[i] * round(1 - learningRates[step] * weightDecay));
         const deviation = round(round(round(Math.sqrt(square)) / round(Math.sqrt(corrections[1]))) + eps);
-        weight[i] = round(decayed - round(round(rates[step] / corrections[0]) * round(mean / deviation)));
+        weight[i] = round(decayed - round(round(learningRates[step] / corrections[0]) * round(mean / deviation)));
         means[p][i] = mean;
         squares[p][i] = square;
+        averages[p][i] = round(averages[p][i] - round(round(oneMinusDecay) * round(averages[p][i] - weight[i])));
       }
     }
   }
-  return { weights, norms };
+  return { weights, averages, norms };
 }
 
 interface Optimised {
@@ -65,6 +69,7 @@ interface Optimised {
   mean: Tensor;
   square: Tensor;
   stored: Tensor;
+  average: Tensor;
 }
 
 /** Takes the steps on the device; gives the parameters, the state, and the norms that it saw. */
@@ -74,6 +79,7 @@ async function optimise(steps: number, storage: "f32" | "f16"): Promise<{ parame
     mean: zeros(gpu, [size]),
     square: zeros(gpu, [size]),
     stored: zeros(gpu, [size], storage),
+    average: upload(gpu, randomValues(size, p + 11), [size]),
   }));
   const state = optimizerState(gpu, { lossScale: startScale });
   const norms: number[] = [];
@@ -81,8 +87,8 @@ async function optimise(steps: number, storage: "f32" | "f16"): Promise<{ parame
     gpu.scope("step", () => {
       const gradients = sizes.map((size, p) => upload(gpu, gradientOf(size, p, step).map((g) => startScale * g), [size]));
       startStep(state, gradients, { betas, maxNorm });
-      const learningRate = upload(gpu, Float32Array.of(rates[step]), [1]);
-      for (const [p, tensors] of parameters.entries()) adamW({ ...tensors, gradient: gradients[p] }, { state, learningRate, betas, eps, weightDecay });
+      const rates = upload(gpu, Float32Array.of(learningRates[step], oneMinusDecay), [2]);
+      for (const [p, tensors] of parameters.entries()) adamW({ ...tensors, gradient: gradients[p] }, { state, rates, betas, eps, weightDecay });
     });
     norms.push((await readOptimizerState(state)).gradientNorm);
   }
@@ -90,18 +96,19 @@ async function optimise(steps: number, storage: "f32" | "f16"): Promise<{ parame
 }
 
 for (const storage of testDtypes(gpu)) {
-  test(`AdamW with clipping and a loss scale over ${rates.length} steps, stored as ${storage}`, async () => {
-    const { parameters, state, norms } = await optimise(rates.length, storage);
-    const reference = (name: keyof Run) => (round: Round) => adamwReference(rates.length, round)[name];
+  test(`AdamW with clipping, a loss scale and a moving average over ${learningRates.length} steps, stored as ${storage}`, async () => {
+    const { parameters, state, norms } = await optimise(learningRates.length, storage);
+    const reference = (name: keyof Run) => (round: Round) => adamwReference(learningRates.length, round)[name];
     assertMatches(norms, reference("norms") as (round: Round) => number[], "f32", "norms");
-    for (const [p, { weight, stored }] of parameters.entries()) {
+    for (const [p, { weight, stored, average }] of parameters.entries()) {
       const values = await weight.read();
-      assertMatches(values, (round) => adamwReference(rates.length, round).weights[p], "f32", `parameter ${p}`);
+      assertMatches(values, (round) => adamwReference(learningRates.length, round).weights[p], "f32", `parameter ${p}`);
       assertMatches(await stored.read(), () => values, storage, `stored parameter ${p}`);
+      assertMatches(await average.read(), (round) => adamwReference(learningRates.length, round).averages[p], "f32", `average ${p}`);
     }
     const { steps, skippedSteps, correction1, correction2 } = await readOptimizerState(state);
-    assert.deepEqual([steps, skippedSteps], [rates.length, 0]);
-    assertMatches([correction1, correction2], () => betas.map((beta) => 1 - beta ** rates.length), "f32", "corrections");
+    assert.deepEqual([steps, skippedSteps], [learningRates.length, 0]);
+    assertMatches([correction1, correction2], () => betas.map((beta) => 1 - beta ** learningRates.length), "f32", "corrections");
     for (const tensor of [state, ...parameters.flatMap((tensors) => Object.values(tensors))]) tensor.free();
   });
 }
@@ -127,7 +134,7 @@ async function stepOnce(state: Tensor, gradient: number, options: Partial<StartS
     const gradients = [one(gradient)];
     startStep(state, gradients, { betas, scaling, ...options });
     const tensors = { weight: weight, gradient: gradients[0], mean: zeros(gpu, [1]), square: zeros(gpu, [1]) };
-    adamW(tensors, { state, learningRate: one(0.1), betas, eps, weightDecay: 0 });
+    adamW(tensors, { state, rates: upload(gpu, Float32Array.of(0.1, 0), [2]), betas, eps, weightDecay: 0 });
   });
   const [value] = await weight.read();
   weight.free();
@@ -176,14 +183,20 @@ test("the sum of squares of many tensors", async () => {
   assertMatches(await total.read(), reference, "f32", "sum of squares");
 });
 
-for (const size of [1, 1031, 4096]) {
-  test(`EMA of ${size} weights`, async () => {
-    const [a, w] = [randomValues(size, 1), randomValues(size, 2)];
-    const [average, weight, rate] = [upload(gpu, a, [size]), upload(gpu, w, [size]), upload(gpu, Float32Array.of(1e-4), [1])];
-    updateEma(average, weight, rate);
-    assertMatches(await average.read(), (round) => a.map((value, i) => round(value - round(round(1e-4) * round(value - w[i])))), "f32", "EMA");
-  });
-}
+test("the average follows the weight also where a step is skipped, which leaves all else as it was", async () => {
+  const state = optimizerState(gpu, { lossScale: 8 });
+  for (const size of [1, 1031, 4096]) {
+    const [a, w, m, s] = [1, 2, 3, 4].map((seed) => randomValues(size, seed));
+    const [average, weight, mean, square, stored] = [a, w, m, s, m].map((values) => upload(gpu, values, [size]));
+    gpu.scope("step", () => {
+      const gradient = upload(gpu, new Float32Array(size).fill(NaN), [size]);
+      startStep(state, [gradient], { betas });
+      adamW({ weight, gradient, mean, square, stored, average }, { state, rates: upload(gpu, Float32Array.of(0.1, 1e-4), [2]), betas, eps, weightDecay });
+    });
+    assertMatches(await average.read(), (round) => a.map((value, i) => round(value - round(round(1e-4) * round(value - w[i])))), "f32", "average");
+    for (const [tensor, values] of [[weight, w], [mean, m], [square, s], [stored, m]] as const) assert.deepEqual(await tensor.read(), values);
+  }
+});
 
 test("the EMA's decay follows diffusers", () => {
   assert.deepEqual([1, 2, 3, 11].map((step) => emaDecay(step)), [0, 2 / 11, 3 / 12, 11 / 20]);
@@ -200,10 +213,10 @@ test("the EMA's decays are those of the golden training run", needsShared("golde
 
 test("tensors that do not fit are refused by name", () => {
   const [one, two] = [zeros(gpu, [1]), zeros(gpu, [2])];
-  const options = { state: optimizerState(gpu), learningRate: one, betas, eps, weightDecay };
+  const options = { state: optimizerState(gpu), rates: two, betas, eps, weightDecay };
   const refused = (op: () => unknown, message: RegExp) => assert.throws(op, (error) => error instanceof ShapeError && message.test(error.message));
   refused(() => adamW({ weight: two, gradient: one, mean: two, square: two }, options), /adamW: gradient is/);
-  refused(() => adamW({ weight: two, gradient: two, mean: two, square: two }, { ...options, learningRate: two }), /adamW: learningRate is/);
+  refused(() => adamW({ weight: two, gradient: two, mean: two, square: two }, { ...options, rates: one }), /adamW: rates is/);
   refused(() => startStep(two, [one], { betas }), /startStep: state is/);
-  refused(() => updateEma(one, two, one), /updateEma: weight is/);
+  refused(() => adamW({ weight: two, gradient: two, mean: two, square: two, average: one }, options), /adamW: average is/);
 });

@@ -259,11 +259,11 @@ function makeTraining() {
     gradients.add(weight, zeros(gpu, weight.shape));
     return { weight, mean: zeros(gpu, weight.shape), square: zeros(gpu, weight.shape) };
   });
-  return { p, gradients, moments, state: optimizerState(gpu, { lossScale: 64 }), learningRate: tensor([0]), ...makeInputs() };
+  return { p, gradients, moments, state: optimizerState(gpu, { lossScale: 64 }), rates: tensor([0, 0]), ...makeInputs() };
 }
 
 /** Forward, backward and AdamW; gives the loss. */
-function trainingStep({ p, gradients, moments, state, learningRate, ids, target }: ReturnType<typeof makeTraining>): Tensor {
+function trainingStep({ p, gradients, moments, state, rates, ids, target }: ReturnType<typeof makeTraining>): Tensor {
   const betas = [0.9, 0.999] as const;
   const sums = moments.map(({ weight }) => gradients.get(weight) as Tensor);
   for (const sum of sums) fill(sum, 0);
@@ -272,7 +272,7 @@ function trainingStep({ p, gradients, moments, state, learningRate, ids, target 
   const loss = tape.run(() => network(p, ids, target, checkpoint));
   backward(tape, loss, lossGradient(state), gradients);
   startStep(state, sums, { betas, maxNorm: 1 });
-  for (const [i, tensors] of moments.entries()) adamW({ ...tensors, gradient: sums[i] }, { state, learningRate, betas, eps: 1e-8, weightDecay: 1e-2 });
+  for (const [i, tensors] of moments.entries()) adamW({ ...tensors, gradient: sums[i] }, { state, rates, betas, eps: 1e-8, weightDecay: 1e-2 });
   return loss;
 }
 
@@ -281,7 +281,7 @@ test("forward, backward and AdamW, recorded once and replayed, give the bits of 
   const eager = makeTraining();
   const eagerLosses: number[] = [];
   for (const rate of rates) {
-    eager.learningRate.write(Float32Array.of(rate));
+    eager.rates.write(Float32Array.of(rate, 0));
     const loss = gpu.scope("train", () => trainingStep(eager));
     eagerLosses.push((await loss.read())[0]);
     loss.free();
@@ -291,7 +291,7 @@ test("forward, backward and AdamW, recorded once and replayed, give the bits of 
   const before = gpu.memory().live;
   const losses: number[] = [];
   for (const rate of rates) {
-    recorded.learningRate.write(Float32Array.of(rate));
+    recorded.rates.write(Float32Array.of(rate, 0));
     step.replay();
     losses.push((await step.result.read())[0]);
   }

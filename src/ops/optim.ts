@@ -1,4 +1,4 @@
-import { adamw as adamwScalar, adamwVec4, ema as emaScalar, emaVec4, startStep as startStepKernel, sumOfSquares as sumOfSquaresKernel } from "../generated/kernels.ts";
+import { adamw as adamwScalar, adamwVec4, startStep as startStepKernel, sumOfSquares as sumOfSquaresKernel } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../tensor.ts";
 import { sum } from "./accumulate.ts";
@@ -126,54 +126,41 @@ export interface AdamWTensors {
   square: Tensor;
   /** f32 or f16: the weight that the model reads, where that is not `weight` itself. */
   stored?: Tensor;
+  /** f32: the weight's exponential moving average (diffusers' EMAModel), if one is kept. */
+  average?: Tensor;
 }
 
 /** Options of `adamW`, named as in torch.optim.AdamW. */
 export interface AdamWOptions {
   /** What `startStep` decided. */
   state: Tensor;
-  /** f32 [1]: a tensor, so that a recorded step can be replayed at another rate. */
-  learningRate: Tensor;
+  /** f32 [2]: learning rate, and 1 - decay of the averages: a tensor, so that a recorded step can be replayed at others. */
+  rates: Tensor;
   betas: Betas;
   eps: number;
   weightDecay: number;
 }
 
-/** One step of a parameter (torch.optim.AdamW): writes weight, mean and square in place, and the stored copy. */
+/**
+ * One step of a parameter (torch.optim.AdamW): writes weight, mean and square in place, and the stored copy. Where the
+ * step is skipped they stay; the average follows the weight nonetheless.
+ */
 export function adamW(tensors: AdamWTensors, options: AdamWOptions): void {
-  const { weight, gradient, mean, square, stored } = tensors;
-  const { state, learningRate, betas, eps, weightDecay } = options;
+  const { weight, gradient, mean, square, stored, average } = tensors;
+  const { state, rates, betas, eps, weightDecay } = options;
   for (const [name, x] of Object.entries(tensors) as [string, Tensor | undefined][]) {
     check(x === undefined || x.size === weight.size, "adamW", `${name} is [${x?.shape}], weight is [${weight.shape}]`, weight);
   }
-  checkShape("adamW", "learningRate", learningRate, [1]);
+  checkShape("adamW", "rates", rates, [2]);
   const { vec4, count, grid } = elementPlan(weight);
   weight.gpu.run(vec4 ? adamwVec4 : adamwScalar, {
-    bindings: { gradient, learning_rate: learningRate, state, weight, mean, square, stored },
+    bindings: { gradient, rates, state, weight, mean, square, stored, average },
     params: { count, one_minus_beta1: 1 - betas[0], one_minus_beta2: 1 - betas[1], eps, weight_decay: weightDecay },
-    overrides: { HAS_STORED: stored !== undefined },
+    overrides: { HAS_STORED: stored !== undefined, HAS_AVERAGE: average !== undefined },
     prelude: { W: stored ? floatOf("adamW", stored) : "f32" },
     grid,
-    flops: 14 * weight.size,
-    bytes: bytesOf(gradient, weight, weight, mean, mean, square, square, stored),
-  });
-}
-
-/**
- * Exponential moving average of a weight, in place: average -= oneMinusDecay (average - weight), as diffusers' EMAModel
- * does it. weight, average f32; oneMinusDecay f32 [1].
- */
-export function updateEma(average: Tensor, weight: Tensor, oneMinusDecay: Tensor): void {
-  checkShape("updateEma", "weight", weight, average.shape);
-  checkShape("updateEma", "oneMinusDecay", oneMinusDecay, [1]);
-  const { vec4, count, grid } = elementPlan(average);
-  average.gpu.run(vec4 ? emaVec4 : emaScalar, {
-    bindings: { weight, one_minus_decay: oneMinusDecay, average },
-    params: { count },
-    prelude: {},
-    grid,
-    flops: 3 * average.size,
-    bytes: bytesOf(weight, average, average),
+    flops: (average ? 17 : 14) * weight.size,
+    bytes: bytesOf(gradient, weight, weight, mean, mean, square, square, stored, average, average),
   });
 }
 

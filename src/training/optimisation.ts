@@ -3,7 +3,7 @@ import { AttnscopeError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Step } from "../gpu/step.ts";
 import { fill, zeros } from "../ops/fill.ts";
-import { type OptimizerState, adamW, emaDecay, lossGradient, optimizerState, readOptimizerState, startStep, updateEma } from "../ops/optim.ts";
+import { type OptimizerState, adamW, emaDecay, lossGradient, optimizerState, readOptimizerState, startStep } from "../ops/optim.ts";
 import { copyInto } from "../ops/pointwise.ts";
 import { Tape } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -38,8 +38,8 @@ export class Optimisation {
   readonly #recipe: Recipe;
   /** What gradients are added to over the batches of a step; of a single batch, the passes' own serve. */
   readonly #sums: Gradients | undefined;
-  readonly #learningRate: Tensor;
-  readonly #oneMinusDecay: Tensor;
+  /** f32 [2]: of `adamW`. */
+  readonly #rates: Tensor;
   readonly #losses: Tensor;
   readonly #zero: Step<void> | undefined;
   readonly #passes: Step<Passed>;
@@ -55,8 +55,7 @@ export class Optimisation {
     this.parts = parts;
     const scales = recipe.dtype === "f16";
     this.state = gpu.keep(optimizerState(gpu, state ?? { lossScale: scales ? recipe.lossScale : 1 }));
-    this.#learningRate = gpu.keep(zeros(gpu, [1]));
-    this.#oneMinusDecay = gpu.keep(zeros(gpu, [1]));
+    this.#rates = gpu.keep(zeros(gpu, [2]));
     this.#losses = gpu.keep(zeros(gpu, [recipe.accumulationSteps]));
     const watched = parts.flatMap((part) => [...part.stored.values()].map((parameter) => parameter.tensor));
     this.#sums = recipe.accumulationSteps > 1 ? new Gradients() : undefined;
@@ -79,14 +78,14 @@ export class Optimisation {
     const { betas, eps, weightDecay, maxNorm, dtype, scaleGrowth, scaleBackoff, scaleInterval } = this.#recipe;
     const scaling = dtype === "f16" ? { growthFactor: scaleGrowth, backoffFactor: scaleBackoff, growthInterval: scaleInterval } : undefined;
     startStep(this.state, gradients, { betas, maxNorm: maxNorm > 0 ? maxNorm : undefined, scaling });
-    const options = { state: this.state, learningRate: this.#learningRate, betas, eps, weightDecay };
+    const options = { state: this.state, rates: this.#rates, betas, eps, weightDecay };
     let next = 0;
     for (const part of this.parts) {
       for (const [name, stored] of part.stored) {
         const [weight, mean, square] = [part.weights, part.means, part.squares].map((set) => tensorOf(set, name));
         const separate = stored.tensor.buffer === weight.buffer ? undefined : stored.tensor;
-        adamW({ weight, gradient: gradients[next++], mean, square, stored: separate }, options);
-        if (part.ema) updateEma(tensorOf(part.ema, name), weight, this.#oneMinusDecay);
+        const average = part.ema && tensorOf(part.ema, name);
+        adamW({ weight, gradient: gradients[next++], mean, square, stored: separate, average }, options);
       }
     }
   }
@@ -102,8 +101,7 @@ export class Optimisation {
   async update(step: number): Promise<StepResult> {
     const learningRate = learningRateAt(this.#recipe, step);
     const decay = emaDecay(step + 1, this.#recipe.emaDecay);
-    this.#learningRate.write(Float32Array.of(learningRate));
-    this.#oneMinusDecay.write(Float32Array.of(1 - decay));
+    this.#rates.write(Float32Array.of(learningRate, 1 - decay));
     this.#update.replay();
     const [losses, state] = await Promise.all([this.#losses.read(), readOptimizerState(this.state)]);
     return { losses: [...losses], learningRate, emaDecay: decay, state };
@@ -129,7 +127,7 @@ export class Optimisation {
   free(): void {
     for (const step of [this.#zero, this.#passes, this.#update]) step?.free();
     this.#sums?.free();
-    for (const tensor of [this.state, this.#learningRate, this.#oneMinusDecay, this.#losses]) tensor.free();
+    for (const tensor of [this.state, this.#rates, this.#losses]) tensor.free();
   }
 }
 
