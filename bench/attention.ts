@@ -2,8 +2,9 @@ import { type AttentionCase, attentionBench, crossAttentionBench } from "../shad
 import { randomValues, upload } from "../shaders-test/values.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import { accumulateCapture, attention, attentionVariants, crossAttention, crossAttentionVariants, planAttention } from "../src/ops/attention.ts";
+import { type AttentionSaved, attentionBackward, attentionBackwardVariants } from "../src/ops/attention_backward.ts";
 import { bytesOf } from "../src/ops/check.ts";
-import { zeros } from "../src/ops/fill.ts";
+import { full, zeros } from "../src/ops/fill.ts";
 import { deviceFacts } from "../src/ops/grid.ts";
 import { type BenchCase, type BenchResult, benchMain, shapesOf, together } from "./harness.ts";
 
@@ -68,6 +69,27 @@ function captureCases(gpu: Gpu, size: AttentionCase): BenchCase[] {
   ];
 }
 
+const none = { q: false, k: false, v: false };
+
+/** The gradients beside the forward pass, of 2 products of queries with keys: dq is 3, dk and dv are 4. */
+function backwardCases(gpu: Gpu, size: AttentionCase): BenchCase[] {
+  const { batch, heads, queries } = size;
+  const { q, k, v } = tensors(gpu, size, batch);
+  const dout = upload(gpu, randomValues(q.size, 5), q.shape);
+  // Any numbers will do that stay finite.
+  const saved: AttentionSaved = { q, k, v, out: dout, statistics: full(gpu, [2, batch, heads, queries], 1e-3) };
+  const { flops } = planAttention(size, "naive");
+  const shared = { name: nameOf(size), bytes: bytesOf(q, k, v, q) };
+  const variants = attentionBackwardVariants(deviceFacts(gpu)).slice(0, flops > 5e8 ? 1 : undefined);
+  return [
+    { ...shared, variant: "forward", flops, run: () => attention(q, k, v, { heads }) },
+    ...variants.flatMap((variant) => [
+      { ...shared, variant: `dq ${variant}`, flops: 1.5 * flops, run: () => together(Object.values(attentionBackward(dout, saved, { ...none, q: true }, { heads, variant }))) },
+      { ...shared, variant: `dk and dv ${variant}`, flops: 2 * flops, run: () => together(Object.values(attentionBackward(dout, saved, { ...none, k: true, v: true }, { heads, variant }))) },
+    ]),
+  ];
+}
+
 /** What the sums over timesteps take: ten items of one phrase, three sets. */
 function accumulationCase(gpu: Gpu): BenchCase {
   const [batch, sets, queries] = [10, 3, 4096];
@@ -90,3 +112,4 @@ function printCaptureCosts(results: readonly BenchResult[], print: (line: string
 await benchMain(selfCases);
 await benchMain((gpu) => [...sizesOf(crossAttentionBench).flatMap((size) => crossCases(gpu, size)), accumulationCase(gpu)]);
 await benchMain((gpu) => sizesOf(crossAttentionBench).flatMap((size) => captureCases(gpu, size)), printCaptureCosts);
+await benchMain((gpu) => sizesOf([...attentionBench.slice(1), ...crossAttentionBench.slice(-2)]).flatMap((size) => backwardCases(gpu, size)));
