@@ -89,7 +89,8 @@ export function weightGradient(x: Tensor, dy: Tensor, shape: WeightGradientShape
       return sums;
     }
     const { chunk, chunks, grid, ...plan } = planWeightGradient(shape, device, variant);
-    const channelQuads = c1 % 4 === 0 && c2 % 4 === 0;
+    // The subgroup kernel takes channels one by one.
+    const channelQuads = variant !== "subgroup" && c1 % 4 === 0 && c2 % 4 === 0;
     const columnQuads = N % 4 === 0;
     const inputs = channelQuads ? { x: undefined, x4: x, skip: undefined, skip4: skip } : { x, x4: undefined, skip, skip4: undefined };
     const sums = x.gpu.empty([1, chunks, sizeOf(size)]);
