@@ -1,6 +1,7 @@
 import { ShapeError } from "./errors.ts";
 import type { PooledBuffer } from "./gpu/buffers.ts";
 import type { Gpu } from "./gpu/gpu.ts";
+import { refuseGradient } from "./tape.ts";
 
 /** Element types that a buffer may hold. f16 storage needs the device feature shader-f16. */
 export type Dtype = "f32" | "f16" | "u32" | "i32";
@@ -64,13 +65,14 @@ export class Tensor {
     return this.#view(full, this.byteOffset, this.root);
   }
 
-  /** Rows `start` to `end` of the first dimension, without a copy. The offset must be a multiple of 256 bytes. */
+  /** Rows `start` to `end` of the first dimension, without a copy. The offset must be a multiple of 256 bytes. No gradient. */
   rows(start: number, end: number): Tensor {
     const rowBytes = (this.size / this.shape[0]) * dtypeBytes(this.dtype);
     const offset = this.byteOffset + start * rowBytes;
     if (start < 0 || end > this.shape[0] || start >= end || offset % 256 !== 0) {
       throw new ShapeError("rows", `rows ${start} to ${end} of [${this.shape}] cannot be a view: byte ${offset} is not a multiple of 256`, this.gpu.scopeName);
     }
+    refuseGradient("rows", this);
     return this.#view([end - start, ...this.shape.slice(1)], offset);
   }
 

@@ -4,7 +4,8 @@
 //   dv[p, j, h] = sum_b sum_i P[i, j] dout[b, i, h]
 //
 // A lane holds four keys of one head, queries come in blocks (lib/attention_block.wgsl), items and blocks in ascending
-// order. Sums f32.
+// order. Sums f32. Holds in registers 2 * BLOCK vec4f, in private memory 2 * CHANNELS vec4f. Needs subgroups of at least 8
+// lanes.
 //! include lib/fold.wgsl
 //! include lib/attention_block.wgsl
 //! include lib/attention_gradient.wgsl
@@ -46,45 +47,46 @@ fn main(
       var bases: array<u32, LOADS>;
       var m: Loaded;
       var normal: Loaded;
-      var mean: Loaded;
+      var mean_dp: Loaded;
       for (var l = 0u; l < LOADS; l++) {
         let query = first_query + 8u * l + (invocation & 7u);
         let row = row_index(item, min(query, params.queries - 1u), part.head);
         bases[l] = query_base(item, min(query, params.queries - 1u), part.head);
         m[l] = statistics[row];
         normal[l] = select(0.0, statistics[plane_size() + row], query < params.queries);
-        mean[l] = statistics[2u * plane_size() + row];
+        mean_dp[l] = statistics[2u * plane_size() + row];
       }
-      var p = Block();
-      var ds = Block();
-      var y: Loaded;
-      var dy: Loaded;
+      var scores = Block();
+      var dp = Block();
+      var queries_read: Loaded;
+      var d_out_read: Loaded;
       for (var c = 0u; c < params.head_size; c++) {
-        let x = vec4f(f32(k[rows.x + c]), f32(k[rows.y + c]), f32(k[rows.z + c]), f32(k[rows.w + c]));
-        let dx = vec4f(f32(v[rows.x + c]), f32(v[rows.y + c]), f32(v[rows.z + c]), f32(v[rows.w + c]));
+        let key = vec4f(f32(k[rows.x + c]), f32(k[rows.y + c]), f32(k[rows.z + c]), f32(k[rows.w + c]));
+        let value = vec4f(f32(v[rows.x + c]), f32(v[rows.y + c]), f32(v[rows.z + c]), f32(v[rows.w + c]));
         for (var l = 0u; l < LOADS; l++) {
-          y[l] = f32(q[bases[l] + c]);
-          dy[l] = f32(dout[bases[l] + c]);
+          queries_read[l] = f32(q[bases[l] + c]);
+          d_out_read[l] = f32(dout[bases[l] + c]);
         }
-        add_products(&p, x, &y);
-        add_products(&ds, dx, &dy);
+        add_products(&scores, key, &queries_read);
+        add_products(&dp, value, &d_out_read);
       }
+      // P takes the registers of the scores, dS those of dP.
       for (var l = 0u; l < LOADS; l++) {
         for (var i = 0u; i < 8u; i++) {
           let j = 8u * l + i;
           let hidden = masked | (vec4<bool>(CAUSAL) & (keys > vec4u(first_query + j)));
-          let s = select(p[j], vec4f(MASKED), hidden);
-          p[j] = softmax_weight(s, vec4f(subgroupShuffle(m[l], i)), params.scale) * subgroupShuffle(normal[l], i);
-          ds[j] = select(p[j] * (ds[j] - subgroupShuffle(mean[l], i)), vec4f(), hidden);
+          let s = select(scores[j], vec4f(MASKED), hidden);
+          scores[j] = softmax_weight(s, vec4f(subgroupShuffle(m[l], i)), params.scale) * subgroupShuffle(normal[l], i);
+          dp[j] = select(scores[j] * (dp[j] - subgroupShuffle(mean_dp[l], i)), vec4f(), hidden);
         }
       }
       for (var c = 0u; c < part.channels; c++) {
         for (var l = 0u; l < LOADS; l++) {
-          y[l] = f32(q[bases[l] + part.first_channel + c]);
-          dy[l] = f32(dout[bases[l] + part.first_channel + c]);
+          queries_read[l] = f32(q[bases[l] + part.first_channel + c]);
+          d_out_read[l] = f32(dout[bases[l] + part.first_channel + c]);
         }
-        k_sums[c] = add_weighted(k_sums[c], &ds, &y);
-        v_sums[c] = add_weighted(v_sums[c], &p, &dy);
+        k_sums[c] = add_weighted(k_sums[c], &dp, &queries_read);
+        v_sums[c] = add_weighted(v_sums[c], &scores, &d_out_read);
       }
     }
   }

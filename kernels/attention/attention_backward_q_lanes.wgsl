@@ -2,6 +2,7 @@
 // dS, bindings and shapes); dq [B, Nq, H * d] storage type T
 //
 // A lane holds four queries of one head, keys come in blocks (lib/attention_block.wgsl). Sums f32.
+// Holds in registers 2 * BLOCK vec4f, in private memory CHANNELS vec4f. Needs subgroups of at least 8 lanes.
 //! include lib/fold.wgsl
 //! include lib/attention_block.wgsl
 //! include lib/attention_gradient.wgsl
@@ -39,7 +40,7 @@ fn main(
   let places = row_index(item, 0u, part.head) + min(queries, last);
   let m = statistic(places);
   let normal = statistic(plane_size() + places);
-  let mean = statistic(2u * plane_size() + places);
+  let mean_dp = statistic(2u * plane_size() + places);
   var keys = params.keys;
   if (CAUSAL) {
     keys = min(keys, part.first_row + 4u * WORKGROUP);
@@ -50,29 +51,30 @@ fn main(
     for (var l = 0u; l < LOADS; l++) {
       bases[l] = key_base(context, min(first_key + 8u * l + (invocation & 7u), params.keys - 1u), part.head);
     }
-    var ds = Block();
+    var scores = Block();
     var dp = Block();
-    var y: Loaded;
-    var dy: Loaded;
+    var keys_read: Loaded;
+    var values_read: Loaded;
     for (var c = 0u; c < params.head_size; c++) {
-      let x = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
-      let dx = vec4f(f32(dout[rows.x + c]), f32(dout[rows.y + c]), f32(dout[rows.z + c]), f32(dout[rows.w + c]));
+      let query = vec4f(f32(q[rows.x + c]), f32(q[rows.y + c]), f32(q[rows.z + c]), f32(q[rows.w + c]));
+      let d_out = vec4f(f32(dout[rows.x + c]), f32(dout[rows.y + c]), f32(dout[rows.z + c]), f32(dout[rows.w + c]));
       for (var l = 0u; l < LOADS; l++) {
-        y[l] = f32(k[bases[l] + c]);
-        dy[l] = f32(v[bases[l] + c]);
+        keys_read[l] = f32(k[bases[l] + c]);
+        values_read[l] = f32(v[bases[l] + c]);
       }
-      add_products(&ds, x, &y);
-      add_products(&dp, dx, &dy);
+      add_products(&scores, query, &keys_read);
+      add_products(&dp, d_out, &values_read);
     }
+    // dS takes the registers of the scores.
     for (var j = 0u; j < BLOCK; j++) {
-      let p = softmax_weight(ds[j], m, params.scale) * normal;
-      ds[j] = select(p * (dp[j] - mean), vec4f(), hidden_from(item, first_key + j, queries));
+      let p = softmax_weight(scores[j], m, params.scale) * normal;
+      scores[j] = select(p * (dp[j] - mean_dp), vec4f(), hidden_from(item, first_key + j, queries));
     }
     for (var c = 0u; c < part.channels; c++) {
       for (var l = 0u; l < LOADS; l++) {
-        y[l] = f32(k[bases[l] + part.first_channel + c]);
+        keys_read[l] = f32(k[bases[l] + part.first_channel + c]);
       }
-      sums[c] = add_weighted(sums[c], &ds, &y);
+      sums[c] = add_weighted(sums[c], &scores, &keys_read);
     }
   }
 

@@ -4,6 +4,7 @@
 // mean, logvar [Bm, item_size], noise and y [B, item_size] storage type T; item_of [B]
 // Each invocation strides over the elements of y; arithmetic in f32.
 //! include lib/fold.wgsl
+//! include lib/logvar.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 override HAS_ITEM_OF: bool = false;
@@ -36,7 +37,7 @@ fn main(
       item = item_of[b];
     }
     let source = item * params.item_size + i % params.item_size;
-    let deviation = exp(0.5 * clamp(f32(logvar[source]), -30.0, 20.0));
+    let deviation = exp(0.5 * clamp_logvar(f32(logvar[source])));
     y[i] = T((f32(mean[source]) + deviation * f32(noise[i])) * params.scaling_factor);
   }
 }

@@ -4,6 +4,7 @@
 // dy, logvar, noise, dlogvar [count] storage type T
 // Each invocation strides over the elements; arithmetic in f32.
 //! include lib/fold.wgsl
+//! include lib/logvar.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 
@@ -27,7 +28,7 @@ fn main(
   let step = workgroup_count(workgroups) * WORKGROUP;
   for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     let l = f32(logvar[i]);
-    let slope = 0.5 * params.scaling_factor * f32(noise[i]) * exp(0.5 * clamp(l, -30.0, 20.0));
-    dlogvar[i] = T(select(0.0, f32(dy[i]) * slope, l >= -30.0 && l <= 20.0));
+    let slope = 0.5 * params.scaling_factor * f32(noise[i]) * exp(0.5 * clamp_logvar(l));
+    dlogvar[i] = T(select(0.0, f32(dy[i]) * slope, is_inside_clamp(l)));
   }
 }

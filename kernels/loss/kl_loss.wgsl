@@ -5,6 +5,7 @@
 // parts        [K] f32
 // One workgroup a part. Accumulators f32; workgroup memory 4 * WORKGROUP bytes.
 //! include lib/fold.wgsl
+//! include lib/logvar.wgsl
 //! include lib/reduce.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
@@ -29,7 +30,7 @@ fn main(
   var part = 0.0;
   for (var i = index * WORKGROUP + local; i < params.count; i += params.blocks * WORKGROUP) {
     let m = f32(mean[i]);
-    let l = clamp(f32(logvar[i]), -30.0, 20.0);
+    let l = clamp_logvar(f32(logvar[i]));
     part += m * m + exp(l) - 1.0 - l;
   }
   let sum = workgroup_sum(part, local);

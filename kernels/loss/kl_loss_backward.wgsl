@@ -5,6 +5,7 @@
 // dloss [1] f32
 // Each invocation strides over the elements; arithmetic in f32.
 //! include lib/fold.wgsl
+//! include lib/logvar.wgsl
 //! alias T
 override WORKGROUP: u32 = 64;
 
@@ -30,8 +31,8 @@ fn main(
   for (var i = flat_invocation(workgroup, workgroups, local, WORKGROUP); i < params.count; i += step) {
     let factor = dloss[0] * params.factor;
     let l = f32(logvar[i]);
-    let inside = l >= -30.0 && l <= 20.0;
+    let inside = is_inside_clamp(l);
     dmean[i] = T(factor * 2.0 * f32(mean[i]));
-    dlogvar[i] = T(select(0.0, factor * (exp(min(l, 20.0)) - 1.0), inside));
+    dlogvar[i] = T(select(0.0, factor * (exp(clamp_logvar(l)) - 1.0), inside));
   }
 }

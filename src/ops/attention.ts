@@ -12,7 +12,7 @@ import { differentiable, refuseGradient, wantsGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { attentionBackward } from "./attention_backward.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { type DeviceFacts, deviceFacts } from "./grid.ts";
+import { attentionLaneRows, attentionSlices, type DeviceFacts, deviceFacts } from "./grid.ts";
 
 /** Which kernel: `lanes` for devices that compute on the CPU, `tiles` for GPUs, `naive` as second opinion for both. */
 export type AttentionVariant = "lanes" | "tiles" | "naive";
@@ -75,9 +75,9 @@ export function planAttention(shape: AttentionShape, variant: AttentionVariant):
     return { kernel: attentionNaive, prelude: { D: headSize }, overrides: {}, grid: Math.ceil((batch * queries * heads) / 64), flops };
   }
   if (variant === "lanes") {
-    const slices = Math.ceil(headSize / 160);
-    const grid = batch * heads * slices * Math.ceil(queries / laneQueries);
-    return { kernel: attentionLanes, prelude: { CHANNELS: Math.ceil(headSize / slices) }, overrides: {}, grid, flops };
+    const { slices, channels } = attentionSlices(headSize);
+    const grid = batch * heads * slices * Math.ceil(queries / attentionLaneRows);
+    return { kernel: attentionLanes, prelude: { CHANNELS: channels }, overrides: {}, grid, flops };
   }
   const { COLS, ROW_GROUPS } = tilesOf(shape);
   // An invocation holds at most 32 vec4 of sums; larger heads are cut into slices.
@@ -148,7 +148,7 @@ export function planCrossAttention(shape: AttentionShape, variant: AttentionVari
     return { kernel: crossAttentionNaive, prelude: { D: headSize, H: heads }, overrides: {}, grid: Math.ceil((batch * queries) / 64), flops };
   }
   if (variant === "lanes") {
-    return { kernel: crossAttentionLanes, prelude: { LOADS: Math.ceil(keys / 16) }, overrides: {}, grid: batch * Math.ceil(queries / laneQueries), flops };
+    return { kernel: crossAttentionLanes, prelude: { LOADS: Math.ceil(keys / 16) }, overrides: {}, grid: batch * Math.ceil(queries / attentionLaneRows), flops };
   }
   const { COLS, ROW_GROUPS } = tilesOf(shape);
   const grid = batch * Math.ceil(queries / (4 * ROW_GROUPS));
@@ -226,9 +226,6 @@ export function accumulateCapture(sink: Tensor, captured: Tensor, options: Accum
 }
 
 // --- what both share ---------------------------------------------------------------------------------------------
-
-/** Queries of a workgroup of the lanes kernels: 8 invocations of 4. */
-const laneQueries = 32;
 
 /** Scores and sums of values: a multiplication and an addition each. */
 function flopsOf({ batch, heads, queries, keys, headSize }: AttentionShape): number {

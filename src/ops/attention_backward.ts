@@ -8,7 +8,7 @@ import {
 import type { GradientsOf, Wants } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
-import { type DeviceFacts, deviceFacts } from "./grid.ts";
+import { attentionLaneRows, attentionSlices, type DeviceFacts, deviceFacts } from "./grid.ts";
 
 /** What the backward pass of `attention` and `crossAttention` reads: nothing of the size of queries times keys. */
 export interface AttentionSaved {
@@ -59,9 +59,9 @@ export function planAttentionBackward(shape: { batch: number; contexts: number; 
     const grid = (items: number, rows: number) => Math.ceil((items * rows * heads) / 64);
     return { prelude: { CHANNELS: headSize }, grids: { q: grid(batch, queries), kv: grid(contexts, keys) } };
   }
-  const slices = Math.ceil(headSize / 160);
-  const grid = (items: number, rows: number) => items * heads * slices * Math.ceil(rows / 32);
-  return { prelude: { CHANNELS: Math.ceil(headSize / slices) }, grids: { q: grid(batch, queries), kv: grid(contexts, keys) } };
+  const { slices, channels } = attentionSlices(headSize);
+  const grid = (items: number, rows: number) => items * heads * slices * Math.ceil(rows / attentionLaneRows);
+  return { prelude: { CHANNELS: channels }, grids: { q: grid(batch, queries), kv: grid(contexts, keys) } };
 }
 
 /**

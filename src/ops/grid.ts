@@ -63,3 +63,12 @@ export function sumChunk(work: number, software: boolean): number {
 export function mapChunk(work: number, software: boolean): number {
   return software ? 64 : Math.max(1, Math.min(16, Math.floor(work / 65_536)));
 }
+
+/** Rows of a workgroup of the attention kernels that hold rows in lanes (lib/attention_block.wgsl): 8 invocations of 4. */
+export const attentionLaneRows = 32;
+
+/** How those kernels cut the channels of a head: the fewest slices that leave an invocation 160 sums, more compile too slowly. */
+export function attentionSlices(headSize: number): { slices: number; channels: number } {
+  const slices = Math.ceil(headSize / 160);
+  return { slices, channels: Math.ceil(headSize / slices) };
+}
