@@ -5,15 +5,17 @@ import { describe, test } from "node:test";
 import { EvaluationCount } from "../src/cli/evaluation_count.ts";
 import { readFilmsFile } from "../src/cli/films_file.ts";
 import { evaluationsPerMap } from "../src/cli/ground_work.ts";
-import { isOfItsKind, readSyntheticFilms } from "../src/cli/model_card.ts";
 import { type OutputFolder, openOutputFolder, resultName } from "../src/cli/output_folder.ts";
 import { shippedModel } from "../src/cli/package.ts";
 import { type Box, planPreprocess, transformBoxes } from "../src/data/preprocess.ts";
 import { defaultSettings } from "../src/grounding/options.ts";
+import { isOfItsKind, readSyntheticFilms } from "../src/models/model_card.ts";
+import { nodePlatform } from "../src/platform_node.ts";
 import { boxOnFilm, describePoint, pointOnFilm } from "../src/report/film_coordinates.ts";
 import { html } from "../src/report/html.ts";
 import { formatDuration } from "../src/report/numbers.ts";
 import { savingsRows } from "../src/report/savings_rows.ts";
+import { fileFolder } from "../src/weights/byte_source.ts";
 import { temporaryFolder } from "./cli_process.ts";
 
 describe("the output folder", () => {
@@ -174,13 +176,20 @@ describe("the count of evaluations", () => {
 });
 
 test("the shipped model knows its own films from others", async () => {
-  const known = await readSyntheticFilms(shippedModel);
+  const known = await readSyntheticFilms(nodePlatform.openFolder(shippedModel));
   assert.ok(known);
   const film = { name: "", width: 128, height: 128, channels: 1 as const, data: new Uint8Array(), notes: [] };
   assert.equal(isOfItsKind(film, known), true);
   assert.equal(isOfItsKind({ ...film, width: 512, height: 512 }, known), false);
   assert.equal(isOfItsKind({ ...film, channels: 3 }, known), false);
   assert.match(known.note, /on real films mean nothing/);
+});
+
+test("a model folder's attnscope.json is read, may be absent, and is refused where it is broken", async () => {
+  const read = (text?: string) => readSyntheticFilms(fileFolder("model", new Map(text === undefined ? [] : [["attnscope.json", new TextEncoder().encode(text)]])));
+  for (const other of [undefined, "{}", "null"]) assert.equal(await read(other), undefined);
+  await assert.rejects(read("{"), /model\/attnscope\.json: is not JSON/);
+  await assert.rejects(read('{"syntheticFilms": {"side": 128, "note": "x"}}'), /model\/attnscope\.json: syntheticFilms needs side, channels and note/);
 });
 
 test("text in the report is escaped, HTML is not", () => {

@@ -4,6 +4,7 @@ import { preparePhrase } from "../grounding/phrases.ts";
 import type { GroundProgress, GroundingPipeline } from "../grounding/pipeline.ts";
 import type { GroundResult } from "../grounding/result.ts";
 import type { Cost } from "../grounding/savings.ts";
+import { isOfItsKind } from "../models/model_card.ts";
 import type { ReportEntry } from "../report/card.ts";
 import { reportHtml } from "../report/report.ts";
 import { phraseNote, resultRecord } from "../report/result_record.ts";
@@ -13,7 +14,6 @@ import { type FilmFailure, type FilmTask, type FilmWork, readFilms } from "./fil
 import type { RunOptions } from "./ground_options.ts";
 import { type Session, openSession, withMemoryAdvice } from "./ground_session.ts";
 import { type CallItem, gatherCalls } from "./ground_work.ts";
-import { isOfItsKind } from "./model_card.ts";
 import { type OutputFolder, openOutputFolder, resultName } from "./output_folder.ts";
 import { version } from "./package.ts";
 import { type Progress, createProgress } from "./progress.ts";

@@ -2,13 +2,14 @@ import { join } from "node:path";
 import { InputError, OutOfMemoryError } from "../errors.ts";
 import { openGpu } from "../gpu/open_node.ts";
 import type { GroundingPipeline } from "../grounding/pipeline.ts";
+import { type SyntheticFilms, readSyntheticFilms } from "../models/model_card.ts";
 import { loadPipeline } from "../node.ts";
+import { nodePlatform } from "../platform_node.ts";
 import { DiskVectorStore } from "../vector_store_node.ts";
 import { formatBytes } from "../weights/inspect.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { log } from "./command.ts";
 import type { RunOptions } from "./ground_options.ts";
-import { type SyntheticFilms, readSyntheticFilms } from "./model_card.ts";
 import { shippedModel, version } from "./package.ts";
 import { createProgress } from "./progress.ts";
 
@@ -25,7 +26,7 @@ export interface Session {
 /** Opens the device and loads the model. @throws InputError, WeightsError, DeviceError */
 export async function openSession(options: RunOptions, signal: AbortSignal): Promise<Session> {
   const model = options.model ?? shippedModel;
-  const synthetic = await readSyntheticFilms(model);
+  const synthetic = await readSyntheticFilms(nodePlatform.openFolder(model));
   const gpu = await openGpu({ memoryBudget: options.memoryBudget && options.memoryBudget * MIB });
   const loading = loadingProgress();
   try {

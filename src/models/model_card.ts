@@ -1,7 +1,6 @@
 import type { Film } from "../data/film.ts";
 import { InputError } from "../errors.ts";
-import { nodePlatform } from "../platform_node.ts";
-import { readJson } from "../weights/byte_source.ts";
+import { type FolderSource, readJson } from "../weights/byte_source.ts";
 
 /** What a model folder's `attnscope.json` says of a model trained on synthetic films. */
 export interface SyntheticFilms {
@@ -14,18 +13,18 @@ export interface SyntheticFilms {
 
 /**
  * The films that a model was trained on, where its folder says that they were synthetic.
- * @throws InputError where the folder's `attnscope.json` is broken
+ * @throws InputError where the folder's `attnscope.json` is broken or cannot be had
  */
-export async function readSyntheticFilms(modelFolder: string): Promise<SyntheticFilms | undefined> {
-  const folder = nodePlatform.openFolder(modelFolder);
+export async function readSyntheticFilms(folder: FolderSource): Promise<SyntheticFilms | undefined> {
   const name = "attnscope.json";
   if (!(await folder.has(name))) return undefined;
-  const { syntheticFilms } = (await readJson(folder, name)) as { syntheticFilms?: SyntheticFilms };
-  if (syntheticFilms === undefined) return undefined;
-  if (!(Number.isInteger(syntheticFilms.side) && typeof syntheticFilms.note === "string")) {
+  const card = (await readJson(folder, name)) as { syntheticFilms?: SyntheticFilms } | null;
+  const films = card?.syntheticFilms;
+  if (films === undefined) return undefined;
+  if (!(Number.isInteger(films.side) && (films.channels === 1 || films.channels === 3) && typeof films.note === "string")) {
     throw new InputError(`${folder.name}/${name}`, "syntheticFilms needs side, channels and note; copy the folder again");
   }
-  return syntheticFilms;
+  return films;
 }
 
 /** Whether a film looks like those that a model was trained on. */
