@@ -1,22 +1,24 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Box } from "../data/preprocess.ts";
-import type { SentSource } from "../worker/methods.ts";
+import { isOfItsKind } from "../models/model_card.ts";
 import { BoxFields } from "./box_fields.tsx";
 import { Controls } from "./controls.tsx";
-import { type Engine, modelFiles, openEngine, readModelFile, theWorker } from "./engine.ts";
+import { modelFiles, openEngine, theWorker } from "./engine.ts";
+import { type EngineState, createEngineKeeper } from "./engine_keeper.ts";
 import { explain } from "./explain.ts";
-import { type SampleFilm, type ShownFilm, readFilm, readSample, sampleFilms } from "./film.ts";
+import { type SampleFilm, type ShownFilm, readFilm, readSample } from "./film.ts";
 import { FilmPicker } from "./film_picker.tsx";
 import { Panel } from "./panel.tsx";
 import { ProfileTab } from "./profile_tab.tsx";
 import { type PageSettings, startSettings } from "./settings.ts";
-import { EngineStatus, type EngineState } from "./status.tsx";
+import { EngineStatus } from "./status.tsx";
 
 const shippedModel = "model";
 
 /** The page. */
 export function App() {
-  const { state, engine, samples, load, reopen } = useEngine();
+  const { state, engine, samples, keeper } = useEngine();
+  const onDeviceLost = (reason: string) => keeper.reopen(`${reason} It was opened again, and the map is computed anew.`);
   const [film, setFilm] = useState<ShownFilm>();
   const [filmError, setFilmError] = useState<string>();
   const [phrases, setPhrases] = useState(["", ""]);
@@ -44,8 +46,8 @@ export function App() {
       <header>
         <h1>attnscope</h1>
         <p class="quiet">Where in this radiograph is what this phrase says? Computed in this browser: nothing leaves the machine. Not a medical device.</p>
-        <EngineStatus state={state} onFolder={(files) => load(() => modelFiles(files))} onRetry={reopen} />
-        {film && engine?.synthetic && !isSynthetic(film, engine) && <p class="banner" role="note">{engine.synthetic.note[0].toUpperCase() + engine.synthetic.note.slice(1)}.</p>}
+        <EngineStatus state={state} onFolder={(files) => keeper.open(() => modelFiles(files))} onRetry={keeper.reopen} />
+        {film && engine?.synthetic && !isOfItsKind(film.film, engine.synthetic) && <p class="banner" role="note">{engine.synthetic.note[0].toUpperCase() + engine.synthetic.note.slice(1)}.</p>}
       </header>
       <main>
         <div class="side">
@@ -61,12 +63,12 @@ export function App() {
           </nav>
           <div role="tabpanel" id="view-maps" aria-labelledby="tab-maps" hidden={tab !== "maps"} class={compare ? "panels two" : "panels"}>
             {phrases.slice(0, compare ? 2 : 1).map((phrase, i) => (
-              <Panel key={i} name={compare ? `Phrase ${i + 1}` : "Phrase"} engine={engine} film={film} settings={settings} phrase={phrase} onPhrase={(text) => submit(i, text)} box={box} onBox={setBox} onDeviceLost={reopen} />
+              <Panel key={i} name={compare ? `Phrase ${i + 1}` : "Phrase"} engine={engine} film={film} settings={settings} phrase={phrase} onPhrase={(text) => submit(i, text)} box={box} onBox={setBox} onDeviceLost={onDeviceLost} />
             ))}
             {!film && <p class="quiet">Choose a film to begin.</p>}
           </div>
           <div role="tabpanel" id="view-profile" aria-labelledby="tab-profile" hidden={tab !== "profile"}>
-            <ProfileTab engine={engine} film={film} phrase={phrases[0]} settings={settings} />
+            <ProfileTab key={engine?.gpu.handle} engine={engine} film={film} phrase={phrases[0]} settings={settings} />
           </div>
         </div>
       </main>
@@ -74,49 +76,14 @@ export function App() {
   );
 }
 
-function isSynthetic({ film }: ShownFilm, { synthetic }: Engine): boolean {
-  return film.width === synthetic?.side && film.height === synthetic.side && film.channels === synthetic.channels;
-}
-
 /** The device and the model, from the page's beginning on. */
 function useEngine() {
   const [state, setState] = useState<EngineState>({ kind: "loading" });
+  const [keeper] = useState(() => createEngineKeeper(shippedModel, (source, watch) => openEngine(theWorker(), source, watch), setState));
   const [samples, setSamples] = useState<SampleFilm[]>([]);
-  const [source, setSource] = useState<SentSource>(shippedModel);
-
-  const open = async (from: SentSource, note?: string) => {
-    setState({ kind: "loading", note });
-    try {
-      let told = note;
-      const engine = await openEngine(from, {
-        onLoading: (loading) => setState({ kind: "loading", loading, note: told }),
-        onNote: (text) => { told = `${text}.`; },
-      });
-      setState({ kind: "ready", engine, note: told });
-      const text = typeof from === "string" ? await readModelFile(from, "samples/films.json") : undefined;
-      if (text !== undefined) setSamples(sampleFilms(String(from), text));
-    } catch (error) {
-      setState({ kind: "failed", message: explain(error) ?? "stopped" });
-    }
-  };
-  useEffect(() => void open(source), []);
-
-  return {
-    state, samples,
-    engine: state.kind === "ready" ? state.engine : undefined,
-    /** Loads another model. */
-    load(choose: () => SentSource) {
-      try {
-        const chosen = choose();
-        setSource(chosen);
-        void open(chosen);
-      } catch (error) {
-        setState({ kind: "failed", message: explain(error) ?? "stopped" });
-      }
-    },
-    /** Opens the device again, after it was lost or could not be had. */
-    reopen(reason?: string) {
-      void open(source, reason && `${reason} It was opened again, and the map is computed anew.`);
-    },
-  };
+  const engine = state.kind === "ready" ? state.engine : undefined;
+  useEffect(() => void keeper.reopen(), []);
+  // A model of the visitor's own brings none: the films stay that were there.
+  useEffect(() => { if (engine?.samples) setSamples(engine.samples); }, [engine]);
+  return { state, engine, samples, keeper };
 }

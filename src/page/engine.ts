@@ -1,21 +1,21 @@
 import { InputError } from "../errors.ts";
+import { type SyntheticFilms, readSyntheticFilms } from "../models/model_card.ts";
+import { type FolderSource, fileFolder, readJson } from "../weights/byte_source.ts";
+import { directoryFolder } from "../weights/directory_source.ts";
+import { openUrlFolder } from "../weights/http_source.ts";
 import { type LibraryWorker, type WorkerGpu, type WorkerPipeline, startWorker } from "../worker/client.ts";
 import type { SentSource } from "../worker/methods.ts";
-
-/** What a model's folder says of a model trained on synthetic films (`attnscope.json`). */
-export interface SyntheticFilms {
-  side: number;
-  channels: 1 | 3;
-  note: string;
-}
+import { type SampleFilm, sampleFilms } from "./film.ts";
 
 /** A model that is ready, in the worker. */
 export interface Engine {
-  worker: LibraryWorker;
   gpu: WorkerGpu;
   pipeline: WorkerPipeline;
-  source: SentSource;
   synthetic?: SyntheticFilms;
+  /** Films that come with a model of a server. */
+  samples?: SampleFilm[];
+  /** Gives the model and the device back. Never fails. */
+  close(): Promise<void>;
 }
 
 /** How far loading is. */
@@ -27,57 +27,69 @@ export interface Loading {
   bytesPerSecond: number;
 }
 
-let worker: LibraryWorker | undefined;
+let started: LibraryWorker | undefined;
 
 /** The one worker of the page. */
 export function theWorker(): LibraryWorker {
-  worker ??= startWorker();
-  return worker;
+  started ??= startWorker();
+  return started;
 }
 
-/** How loading is watched. */
-interface LoadingWatch {
+/** How loading is watched and stopped. */
+export interface LoadingWatch {
+  signal: AbortSignal;
   onLoading(loading: Loading): void;
-  /** Told what the visitor should know, such as that the model cannot be kept. */
+  /** Told in sentences what the visitor should know, such as that the model cannot be kept. */
   onNote(note: string): void;
 }
 
-/** Opens the device and loads a model. Throws the library's errors. */
-export async function openEngine(source: SentSource, { onLoading, onNote }: LoadingWatch): Promise<Engine> {
-  const own = theWorker();
-  const gpu = await own.openGpu();
-  const start = performance.now();
-  let before = 0;
-  let present = { part: "", bytes: 0 };
+/** Opens the device and loads a model. Throws the library's errors, and the signal's reason. */
+export async function openEngine(worker: LibraryWorker, source: SentSource, { signal, onLoading, onNote }: LoadingWatch): Promise<Engine> {
+  const gpu = await worker.openGpu();
   try {
-    const pipeline = await own.loadPipeline(gpu, source, {
-      onNote,
-      onProgress(part, bytes, total) {
-        if (part !== present.part) before += present.bytes;
-        present = { part, bytes };
-        onLoading({ part, bytes, total, bytesPerSecond: ((before + bytes) * 1000) / (performance.now() - start) });
-      },
-    });
-    return { worker: own, gpu, pipeline, source, synthetic: await readSyntheticFilms(source) };
+    const onProgress = withSpeed(onLoading);
+    const pipeline = await worker.loadPipeline(gpu, source, { signal, onProgress, onNote: (note) => onNote(`${note}.`) });
+    const close = async () => void (await Promise.allSettled([pipeline.free(), gpu.close()]));
+    return { gpu, pipeline, close, ...(await readExtras(source, onNote)) };
   } catch (error) {
     await gpu.close();
     throw error;
   }
 }
 
-/** Reads a file of a model folder as text; undefined where it is not there. */
-export async function readModelFile(source: SentSource, path: string): Promise<string | undefined> {
-  if (typeof source === "string") {
-    const response = await fetch(`${source.replace(/\/$/, "")}/${path}`).catch(() => undefined);
-    return response?.ok ? response.text() : undefined;
-  }
-  if (source instanceof Map) return source.get(path)?.text();
-  return undefined;
+/** Takes the progress of parts, one after another, and tells it with the speed of all. */
+function withSpeed(onLoading: LoadingWatch["onLoading"]): (part: string, bytes: number, total: number) => void {
+  const start = performance.now();
+  let before = 0;
+  let present = { part: "", bytes: 0 };
+  return (part, bytes, total) => {
+    if (part !== present.part) before += present.bytes;
+    present = { part, bytes };
+    onLoading({ part, bytes, total, bytesPerSecond: ((before + bytes) * 1000) / (performance.now() - start) });
+  };
 }
 
-async function readSyntheticFilms(source: SentSource): Promise<SyntheticFilms | undefined> {
-  const text = await readModelFile(source, "attnscope.json");
-  return text === undefined ? undefined : (JSON.parse(text) as { syntheticFilms?: SyntheticFilms }).syntheticFilms;
+/** What a model's folder may hold besides the model. What cannot be read is left out, and the visitor told of it. */
+async function readExtras(source: SentSource, onNote: LoadingWatch["onNote"]): Promise<Pick<Engine, "synthetic" | "samples">> {
+  const folder = folderOf(source);
+  const orNote = <T>(note: string, reading: Promise<T>) => reading.catch((error: Error) => {
+    onNote(`${note}: ${error.message}.`);
+    return undefined;
+  });
+  return {
+    synthetic: await orNote("Which films this model was trained on is not known, and its maps of others may mean nothing", readSyntheticFilms(folder)),
+    samples: typeof source === "string" ? await orNote("The model's sample films cannot be shown", readSamples(source, folder)) : undefined,
+  };
+}
+
+async function readSamples(address: string, folder: FolderSource): Promise<SampleFilm[] | undefined> {
+  const path = "samples/films.json";
+  return (await folder.has(path)) ? sampleFilms(address, await readJson(folder, path)) : undefined;
+}
+
+function folderOf(source: SentSource): FolderSource {
+  if (typeof source === "string") return openUrlFolder(new URL(source, globalThis.document?.baseURI).href);
+  return source instanceof Map ? fileFolder("folder", source) : directoryFolder(source as FileSystemDirectoryHandle);
 }
 
 /** The files that a visitor chose as a model's folder, by path inside of it. Throws InputError where they are none. */

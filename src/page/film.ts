@@ -42,8 +42,8 @@ export async function readSample(worker: LibraryWorker, { url, phrase, boxes }: 
 }
 
 /** The films of a model folder's `samples/films.json`. */
-export function sampleFilms(folder: string, text: string): SampleFilm[] {
-  const records = JSON.parse(text) as { image: string; label: string; phrase: string; boxes_xywh: Box[] }[];
+export function sampleFilms(folder: string, films: unknown): SampleFilm[] {
+  const records = films as { image: string; label: string; phrase: string; boxes_xywh: Box[] }[];
   return records.map(({ image, label, phrase, boxes_xywh }) => ({ url: `${folder}/samples/${image}`, label, phrase, boxes: boxes_xywh }));
 }
 

@@ -1,12 +1,13 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Box } from "../data/preprocess.ts";
 import type { Engine } from "./engine.ts";
+import type { PanelState } from "./exploration_run.ts";
 import { PanelExports } from "./exports.tsx";
 import type { ShownFilm } from "./film.ts";
 import { MapView } from "./map_view.tsx";
 import { type Reading, readMap } from "./reading.ts";
 import type { PageSettings } from "./settings.ts";
-import { type PanelState, useExploration } from "./use_exploration.ts";
+import { useExploration } from "./use_exploration.ts";
 
 interface PanelProps {
   name: string;

@@ -1,10 +1,5 @@
-import type { Engine, Loading } from "./engine.ts";
-
-/** How the device and the model are. `note`: what the visitor should know of how it came to this. */
-export type EngineState =
-  | { kind: "loading"; loading?: Loading; note?: string }
-  | { kind: "ready"; engine: Engine; note?: string }
-  | { kind: "failed"; message: string };
+import type { Loading } from "./engine.ts";
+import type { EngineState } from "./engine_keeper.ts";
 
 interface EngineStatusProps {
   state: EngineState;

@@ -1,23 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { DeviceLostError } from "../errors.ts";
-import type { ExploredMap, PartialMap } from "../grounding/exploration.ts";
-import type { GroundProgress } from "../grounding/pipeline.ts";
-import type { WorkerExploration } from "../worker/client.ts";
 import type { Engine } from "./engine.ts";
 import { explain } from "./explain.ts";
+import { type PanelState, startRun } from "./exploration_run.ts";
 import type { ShownFilm } from "./film.ts";
-import { type PageSettings, exploreOptions, mapChoice } from "./settings.ts";
-
-/** What a panel knows of its phrase. */
-export interface PanelState {
-  phrase: string;
-  progress?: GroundProgress;
-  partial?: PartialMap;
-  exploration?: WorkerExploration;
-  explored?: ExploredMap;
-  seconds?: number;
-  error?: string;
-}
+import { type PageSettings, mapChoice } from "./settings.ts";
 
 /** What a panel is given. */
 export interface PanelInputs {
@@ -32,36 +18,16 @@ export interface PanelInputs {
 
 /** Grounds the phrase whenever it, the film or what costs evaluations changes, and makes maps of every other choice at once. */
 export function useExploration({ engine, film, phrase, settings, onDeviceLost }: PanelInputs): PanelState & { stop(): void } {
-  const [state, setState] = useState<PanelState>({ phrase: "" });
+  const [state, setState] = useState<PanelState>({});
   const stop = useRef<() => void>(() => {});
   const { steps, seed, mode, tokens } = settings;
 
   useEffect(() => {
-    if (!engine || !film || phrase === "") return setState({ phrase });
-    const controller = new AbortController();
-    stop.current = () => controller.abort();
-    let made: WorkerExploration | undefined;
-    const update = (change: Partial<PanelState>) => {
-      if (!controller.signal.aborted) setState((state) => ({ ...state, ...change }));
-    };
-    const start = performance.now();
-    setState({ phrase, progress: { stage: "encode", done: 0, total: 1 } });
-    engine.pipeline
-      .explore(film.film, phrase, { ...exploreOptions(settings), signal: controller.signal, onProgress: (progress) => update({ progress }), onPartial: (partial) => update({ partial }) })
-      .then((exploration) => {
-        made = exploration;
-        if (controller.signal.aborted) return exploration.free();
-        update({ exploration, progress: undefined, seconds: (performance.now() - start) / 1000 });
-      })
-      .catch((error: unknown) => {
-        const text = explain(error);
-        setState((state) => (state.phrase === phrase ? { ...state, progress: undefined, error: text } : state));
-        if (error instanceof DeviceLostError) onDeviceLost(text ?? "");
-      });
-    return () => {
-      controller.abort();
-      void made?.free().catch(() => undefined);
-    };
+    if (!engine || !film || phrase === "") return setState({});
+    setState({ progress: { stage: "encode", done: 0, total: 1 } });
+    const run = startRun({ engine, film, phrase, settings }, { update: (change) => setState((state) => ({ ...state, ...change })), onDeviceLost });
+    stop.current = run.stop;
+    return run.end;
   }, [engine, film, phrase, steps, seed, mode, tokens]);
 
   const { exploration } = state;
@@ -69,10 +35,9 @@ export function useExploration({ engine, film, phrase, settings, onDeviceLost }:
   useEffect(() => {
     if (!exploration) return;
     let isLatest = true;
-    exploration.map(choice).then(
-      (explored) => { if (isLatest) setState((state) => ({ ...state, explored })); },
-      (error: unknown) => { if (isLatest) setState((state) => ({ ...state, error: explain(error) })); },
-    );
+    // Until a new run's beginning is shown, a map of the one before it may still arrive.
+    const update = (change: Partial<PanelState>) => setState((state) => (isLatest && state.exploration === exploration ? { ...state, ...change } : state));
+    exploration.map(choice).then((explored) => update({ explored }), (error: unknown) => update({ error: explain(error) }));
     return () => { isLatest = false; };
   }, [exploration, JSON.stringify(choice)]);
 
