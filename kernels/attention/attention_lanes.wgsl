@@ -1,47 +1,12 @@
 // attention, queries in lanes: out[b, i, h] = sum_j softmax_j(scale * q[b, i, h] . k[b, j, h] + mask) v[b, j, h]
-//
-// q, out [B, Nq, H * D], k, v [B, Nk, H * D] storage type T
-// key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
-// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
+// Shapes: lib/attention_io.wgsl
 //
 // A lane holds four queries of one head, keys come in blocks (lib/attention_block.wgsl). Sums and softmax state f32.
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
+//! include lib/attention_io.wgsl
 //! include lib/attention_block.wgsl
-//! include lib/attention_statistics.wgsl
-//! alias T
-override CAUSAL: bool = false;
-override HAS_KEY_MASK: bool = false;
-
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> key_mask: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out: array<T>;
-@group(0) @binding(6) var<storage, read_write> statistics: array<f32>;
 
 var<private> sums: array<vec4f, CHANNELS>;
-
-fn masked(batch: u32, key: u32, queries: vec4u) -> vec4<bool> {
-  var hidden = vec4<bool>();
-  if (CAUSAL) {
-    hidden = vec4u(key) > queries;
-  }
-  if (HAS_KEY_MASK) {
-    hidden = hidden | vec4<bool>(key_mask[batch * params.keys + key] == 0u);
-  }
-  return hidden;
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -87,7 +52,7 @@ fn main(
       if (first_key + j >= params.keys) {
         p[j] = vec4f(OUTSIDE);
       } else if (CAUSAL || HAS_KEY_MASK) {
-        p[j] = select(p[j], vec4f(MASKED), masked(batch, first_key + j, queries));
+        p[j] = select(p[j], vec4f(MASKED), hidden_from(batch, first_key + j, queries));
       }
       largest = max(largest, p[j]);
     }

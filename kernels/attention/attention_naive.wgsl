@@ -1,36 +1,12 @@
 // attention: out[b, i, h] = sum_j softmax_j(scale * q[b, i, h] . k[b, j, h] + mask) v[b, j, h]
-//
-// q, out [B, Nq, H * D], k, v [B, Nk, H * D] storage type T
-// key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
-// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
+// Shapes: lib/attention_io.wgsl
 // One invocation a (query, head), two passes over the keys: first the maximum, then the weights. The second opinion
 // for the other kernels of attention. Scores and sums f32. The head size D is a prelude constant for the array of sums;
 // loops run to params.head_size, the same number, so that no compiler unrolls them.
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
-//! include lib/attention_statistics.wgsl
-//! alias T
+//! include lib/attention_io.wgsl
 //! const D
 override WORKGROUP: u32 = 64;
-override CAUSAL: bool = false;
-override HAS_KEY_MASK: bool = false;
-
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> key_mask: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out: array<T>;
-@group(0) @binding(6) var<storage, read_write> statistics: array<f32>;
 
 // Unscaled.
 fn score(batch: u32, query: u32, key: u32, head: u32) -> f32 {

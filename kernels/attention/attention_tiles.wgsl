@@ -1,8 +1,5 @@
 // attention, tiles: out[b, i, h] = sum_j softmax_j(scale * q[b, i, h] . k[b, j, h] + mask) v[b, j, h]
-//
-// q, out [B, Nq, H * D], k, v [B, Nk, H * D] storage type T
-// key_mask [B, Nk] 1 = attend; a row with no key left attends uniformly to all Nk
-// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
+// Shapes: lib/attention_io.wgsl
 //
 // For GPUs, in the manner of FlashAttention-2: a workgroup keeps 4 * ROW_GROUPS queries of one head and goes over the keys
 // in tiles of 32, with an online softmax; scores, sums and softmax state stay in registers, tiles of q, k, v and the
@@ -10,43 +7,11 @@
 // head has more than CHUNKS chunks of 8 * COLS channels, several workgroups share them and each computes the scores anew.
 // Sums and softmax state f32.
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
+//! include lib/attention_io.wgsl
 //! include lib/attention_tile.wgsl
-//! include lib/attention_statistics.wgsl
-//! alias T
 //! const COLS
 //! const CHUNKS
 override ROW_GROUPS: u32 = 16;
-override CAUSAL: bool = false;
-override HAS_KEY_MASK: bool = false;
-
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> key_mask: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out: array<T>;
-@group(0) @binding(6) var<storage, read_write> statistics: array<f32>;
-
-fn masked(batch: u32, key: u32, queries: vec4u) -> vec4<bool> {
-  var hidden = vec4<bool>();
-  if (CAUSAL) {
-    hidden = vec4u(key) > queries;
-  }
-  if (HAS_KEY_MASK) {
-    hidden = hidden | vec4<bool>(key_mask[batch * params.keys + key] == 0u);
-  }
-  return hidden;
-}
 
 @compute @workgroup_size(ROW_GROUPS * 8)
 fn main(
@@ -96,7 +61,7 @@ fn main(
     if (CAUSAL || HAS_KEY_MASK) {
       for (var j = 0u; j < 4u; j++) {
         if (key + j < params.keys) {
-          p[j] = select(p[j], vec4f(MASKED), masked(batch, key + j, queries));
+          p[j] = select(p[j], vec4f(MASKED), hidden_from(batch, key + j, queries));
         }
       }
     }

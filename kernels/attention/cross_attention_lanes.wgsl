@@ -1,11 +1,7 @@
 // cross attention with capture, queries in lanes: P[b, h, i, j] = softmax_j(scale * q[b, i, h] . k[p, j, h])
 //   out[b, i, h] = sum_j P[b, h, i, j] v[p, j, h]
 //   captured[b, s, i] = sum_j weights[p, s, j] sum_h P[b, h, i, j] / H
-//
-// q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
-// context_of [B]; without it p = b * context_step
-// weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
-// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
+// Shapes: lib/cross_attention_io.wgsl
 //
 // For devices that compute on the CPU: no workgroup memory, no barrier, few loads. A lane holds four queries and goes
 // through all heads. The keys of a context are so few (at most 16 * LOADS) that all scores of a head stay in registers, in
@@ -17,34 +13,9 @@
 // Needs subgroups of at least 8 lanes, the first 8 of which exist. Sums and softmax state f32.
 enable subgroups;
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
-//! include lib/attention_statistics.wgsl
-//! alias T
+//! include lib/cross_attention_io.wgsl
 //! const LOADS
 override WORKGROUP: u32 = 8;
-override HAS_CONTEXT_OF: bool = false;
-override CAPTURE: u32 = 0;
-
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  sets: u32,
-  context_step: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> context_of: array<u32>;
-@group(0) @binding(5) var<storage, read> weights: array<f32>;
-@group(0) @binding(6) var<storage, read_write> out: array<T>;
-@group(0) @binding(7) var<storage, read_write> captured: array<f32>;
-@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
 
 // What a lane knows of half the keys: [l][i] of key 8 * l + i, from LOADS * 8 on in the second half. Halves, since
 // compilers leave longer loops rolled.

@@ -1,44 +1,15 @@
 // cross attention with capture: P[b, h, i, j] = softmax_j(scale * q[b, i, h] . k[p, j, h]), p = context_of[b]
 //   out[b, i, h] = sum_j P[b, h, i, j] v[p, j, h]
 //   captured[b, s, i] = sum_h sum_j weights[p, s, j] P[b, h, i, j] / H
-//
-// q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
-// context_of [B]; without it p = b * context_step
-// weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
-// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
+// Shapes: lib/cross_attention_io.wgsl
 // One invocation a query goes through all heads: the maximum and the total of each row, then the values, then the
 // capture. The second opinion for the other kernels of cross attention. Scores and sums f32. Head size D and number of
 // heads H are prelude constants for arrays; loops run to the params of the same value, so that no compiler unrolls them.
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
-//! include lib/attention_statistics.wgsl
-//! alias T
+//! include lib/cross_attention_io.wgsl
 //! const D
 //! const H
 override WORKGROUP: u32 = 64;
-override HAS_CONTEXT_OF: bool = false;
-override CAPTURE: u32 = 0;
-
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  sets: u32,
-  context_step: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> context_of: array<u32>;
-@group(0) @binding(5) var<storage, read> weights: array<f32>;
-@group(0) @binding(6) var<storage, read_write> out: array<T>;
-@group(0) @binding(7) var<storage, read_write> captured: array<f32>;
-@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
 
 // Unscaled.
 fn score(q_base: u32, k_base: u32) -> f32 {

@@ -1,47 +1,18 @@
 // cross attention with capture, tiles: P[b, h, i, j] = softmax_j(scale * q[b, i, h] . k[p, j, h])
 //   out[b, i, h] = sum_j P[b, h, i, j] v[p, j, h]
 //   captured[b, s, i] = sum_j weights[p, s, j] sum_h P[b, h, i, j] / H
-//
-// q, out [B, Nq, H * D], k, v [P, Nk, H * D] storage type T
-// context_of [B]; without it p = b * context_step
-// weights [P, S, Nk], captured [B, S, Nq] f32; CAPTURE 0: none, 1: by weights, 2: all of P, S = Nk, no weights
-// statistics [2, B, H, Nq] f32 (lib/attention_statistics.wgsl)
+// Shapes: lib/cross_attention_io.wgsl
 //
 // For GPUs: a workgroup keeps 4 * ROW_GROUPS queries and goes through all heads. The keys of a context are few (at most
 // 32 * TILES), so an invocation holds the scores of its 4 queries and 4 * TILES keys in registers, and beside them the sums
 // of their P over heads: capture is one addition a score, and the sets' weights are applied once, after the last head.
 // Tiles of q, k, v and the weights of values are in workgroup memory (attention_tile.wgsl). Sums and softmax state f32.
 //! include lib/fold.wgsl
-//! include lib/online_softmax.wgsl
+//! include lib/cross_attention_io.wgsl
 //! include lib/attention_tile.wgsl
-//! include lib/attention_statistics.wgsl
-//! alias T
 //! const COLS
 //! const TILES
 override ROW_GROUPS: u32 = 16;
-override HAS_CONTEXT_OF: bool = false;
-override CAPTURE: u32 = 0;
-
-struct Params {
-  batch: u32,
-  heads: u32,
-  queries: u32,
-  keys: u32,
-  head_size: u32,
-  sets: u32,
-  context_step: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<T>;
-@group(0) @binding(2) var<storage, read> k: array<T>;
-@group(0) @binding(3) var<storage, read> v: array<T>;
-@group(0) @binding(4) var<storage, read> context_of: array<u32>;
-@group(0) @binding(5) var<storage, read> weights: array<f32>;
-@group(0) @binding(6) var<storage, read_write> out: array<T>;
-@group(0) @binding(7) var<storage, read_write> captured: array<f32>;
-@group(0) @binding(8) var<storage, read_write> statistics: array<f32>;
 
 @compute @workgroup_size(ROW_GROUPS * 8)
 fn main(
