@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, type Socket, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { type TestContext, after, describe, test } from "node:test";
 import { InputError } from "../src/errors.ts";
 import { type Access, loopbackNames } from "../src/serve/access_node.ts";
 import { MAX_BODY_BYTES, MAX_WAITING, type ServeOptions, createPageServer } from "../src/serve/server_node.ts";
@@ -211,4 +212,29 @@ describe("requests to compute", () => {
       await assert.rejects(ask(port, "/"), /ECONNREFUSED/);
     });
   });
+
+  // Without the cut the server would wait two minutes for them.
+  test("that are never sent whole are cut when the server stops, once what runs is answered", { timeout: 30_000 }, async (t) => {
+    const { begun, end, ground } = held();
+    await withServer({ ground }, async (port, stop) => {
+      const head = `POST /api/ground?phrase=x HTTP/1.1\r\nHost: localhost\r\n`;
+      const unfinished = await Promise.all([head, `${head}Content-Length: 100\r\n\r\nfirst bytes`, `${head}Transfer-Encoding: chunked\r\n\r\n4\r\nfour`].map((text) => sendRaw(t, port, text)));
+      const running = post(port, "phrase=x");
+      await begun;
+      const stopped = stop();
+      end();
+      assert.deepEqual([(await running).status, JSON.parse((await running).body)], [200, { done: true }]);
+      await stopped;
+      await Promise.all(unfinished.map((socket) => socket.closed || once(socket, "close")));
+    });
+  });
 });
+
+/** Sends bytes as they are over a connection that stays open. */
+async function sendRaw(t: TestContext, port: number, text: string): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1").on("error", () => {}).resume();
+  t.after(() => socket.destroy());
+  await once(socket, "connect");
+  socket.write(text);
+  return socket;
+}

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import sirv from "sirv";
 import { AttnscopeError, DeviceError } from "../errors.ts";
 import { type Access, refusalOf, tokenCookie } from "./access_node.ts";
@@ -10,6 +12,8 @@ import { BodyTooLargeError, readBody } from "./read_body_node.ts";
 export const MAX_BODY_BYTES = 64 * 2 ** 20;
 /** Requests that may wait while one is computed. */
 export const MAX_WAITING = 8;
+/** How long a stopping server waits for clients to take their answers, in milliseconds. */
+const LAST_ANSWERS_MS = 5000;
 
 /** What is served, to whom, and how requests are computed. */
 export interface ServeOptions {
@@ -27,7 +31,7 @@ export interface ServeOptions {
 /** A server, and how it ends. */
 export interface PageServer {
   readonly server: Server;
-  /** Finishes the request that runs, refuses those that wait, and closes. */
+  /** Finishes the request that runs, refuses those that wait, and cuts all other connections: uploads may never end. */
   stop(): Promise<void>;
 }
 
@@ -36,6 +40,8 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 /** Serves the page, the model, and `POST /api/ground`. */
 export function createPageServer(options: ServeOptions): PageServer {
   const queue = createJobQueue(MAX_WAITING);
+  /** Of requests that were read whole. */
+  const unanswered = new Set<ServerResponse>();
   const files = { page: staticFiles(options.page), model: staticFiles(options.model) };
   const server = createServer({ requestTimeout: 120_000, headersTimeout: 10_000, maxHeaderSize: 8192 }, (request, response) => {
     for (const [name, value] of Object.entries(securityHeaders)) response.setHeader(name, value);
@@ -58,12 +64,16 @@ export function createPageServer(options: ServeOptions): PageServer {
   async function ground(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     if (request.method !== "POST") return send(response, 405, "send the image with POST", { Allow: "POST" });
     const gone = new AbortController();
-    response.on("close", () => gone.abort());
-    const result = await queue.run(
-      () => readBody(request, MAX_BODY_BYTES),
-      (image) => options.ground(image, url.searchParams, gone.signal),
-      gone.signal,
-    );
+    response.on("close", () => {
+      gone.abort();
+      unanswered.delete(response);
+    });
+    const receive = async () => {
+      const image = await readBody(request, MAX_BODY_BYTES);
+      if (!gone.signal.aborted) unanswered.add(response);
+      return image;
+    };
+    const result = await queue.run(receive, (image) => options.ground(image, url.searchParams, gone.signal), gone.signal);
     response.setHeader("Cache-Control", "no-store");
     response.setHeader("Content-Type", "application/json; charset=utf-8");
     response.end(JSON.stringify(result));
@@ -75,7 +85,9 @@ export function createPageServer(options: ServeOptions): PageServer {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       await queue.close();
-      server.closeIdleConnections();
+      const answered = Promise.all([...unanswered].map((response) => once(response, "close")));
+      await Promise.race([answered, setTimeout(LAST_ANSWERS_MS, undefined, { ref: false })]);
+      server.closeAllConnections();
       await closed;
     },
   };
