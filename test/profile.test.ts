@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { assertMatches, testGpu } from "../shaders-test/harness.ts";
+import { shippedModel } from "../src/cli/package.ts";
 import { fmaChain } from "../src/generated/kernels.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
 import { sourceKey } from "../src/gpu/profile.ts";
@@ -11,6 +13,8 @@ import { measure } from "../src/profile/measures.ts";
 import { memoryCurve } from "../src/profile/memory_curve.ts";
 import { profileWork } from "../src/profile/run.ts";
 import { summarise } from "../src/profile/summary.ts";
+import { openWork, workNames } from "../src/profile/workloads_node.ts";
+import { samples } from "./cli_process.ts";
 import { profileOf, roofs, row, savedProfile } from "./profile_rows.ts";
 
 const gpu = await testGpu();
@@ -145,6 +149,15 @@ test("a trace holds every dispatch, every submission and the memory", () => {
   const spans = traceEvents.filter(({ ph }: { ph: string }) => ph === "X");
   assert.deepEqual(spans.map(({ pid, ts, dur }: Record<string, number>) => [pid, ts, dur]), [[1, 1000, 500], [1, 3000, 1000], [2, 0, 1000], [2, 0, 1000]]);
   assert.deepEqual(traceEvents.filter(({ ph }: { ph: string }) => ph === "C").map(({ args }: { args: object }) => args), [{ live: 1024, pooled: 0 }]);
+});
+
+test("what is saved of a work names files, not places on this machine", async () => {
+  for (const what of workNames) {
+    const work = await openWork(gpu, { what, model: shippedModel, image: join(samples, "film_00.png"), phrase: "effusion", steps: 1, batch: "auto", dtype: "f32" });
+    work.free();
+    assert.equal(work.model, "phantom");
+    assert.doesNotMatch(JSON.stringify(work), /[\\/]/, what);
+  }
 });
 
 test("work is done three times, and what it compiles is counted", async () => {

@@ -21,7 +21,7 @@ import { writeText } from "./result_files.ts";
 
 interface ProfileOptions {
   what: WorkName;
-  model: string;
+  model?: string;
   image?: string;
   phrase?: string;
   steps: number;
@@ -36,7 +36,7 @@ interface ProfileOptions {
 export function profileCommand(): Command {
   return createCommand("profile", "where the time goes: by kernel and scope, beside what the device reaches at best", "profile --what unet --html profile.html --json > before.json")
     .addOption(new Option("--what <work>", "what to do: ground a phrase, U-Net forward passes, training steps, the autoencoder, the text encoder").choices(workNames).default("ground"))
-    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)", shippedModel)
+    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--image <file>", "film to work on (default: a shipped synthetic one)")
     .option("--phrase <text>", "phrase to work on (default: that of the shipped film)")
     .option("--steps <n>", "timesteps of ground; passes or steps of the others", wholeNumber(1), 10)
@@ -55,7 +55,7 @@ async function profile({ html, trace, json, ...options }: ProfileOptions): Promi
   const film = await shippedFilm();
   const gpu = await openGpu();
   try {
-    const work = await openWork(gpu, { ...film, ...options, batch: options.batch ?? "auto", signal });
+    const work = await openWork(gpu, { ...film, model: shippedModel, ...options, batch: options.batch ?? "auto", signal });
     try {
       const { saved, profile } = await profileWork(gpu, work, { version, onStage: log });
       if (trace) await writeText(trace, chromeTrace(profile));

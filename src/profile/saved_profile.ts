@@ -47,6 +47,7 @@ export interface ProfiledWork {
   what: string;
   /** In words. */
   title: string;
+  /** Name of its folder. */
   model: string;
   settings: Record<string, string | number>;
 }

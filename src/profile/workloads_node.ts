@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { readFilm } from "../data/decode_node.ts";
 import type { Film } from "../data/film.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -35,8 +36,10 @@ export interface WorkOptions {
 }
 
 /** Loads what the work needs. @throws InputError, WeightsError */
-export function openWork(gpu: Gpu, options: WorkOptions): Promise<Workload> {
-  return openers[options.what](gpu, options);
+export async function openWork(gpu: Gpu, options: WorkOptions): Promise<Workload> {
+  const work = await openers[options.what](gpu, options);
+  // Profiles are passed on: where a model lies is its owner's.
+  return { ...work, model: basename(work.model) };
 }
 
 const openers: Record<WorkName, (gpu: Gpu, options: WorkOptions) => Promise<Workload>> = {
@@ -101,7 +104,7 @@ function vaeWork(encoders: LatentEncoders, film: Film, { steps, image, signal }:
     what: "vae",
     title: `${steps} times encode and decode ${sampleSize} x ${sampleSize} pixels`,
     model: encoders.name,
-    settings: { image, repeats: steps, dtype: "f32" },
+    settings: { image: basename(image), repeats: steps, dtype: "f32" },
     run: () => repeat(gpu, steps, signal, async () => {
       const { mean, logvar } = await encodeImages(encoders, [pixels], { signal });
       gpu.scope("latent", () => void vae.decode(mean));
