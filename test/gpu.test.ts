@@ -66,6 +66,29 @@ test("a step is recorded once and replayed without growth", async () => {
   step.free();
 });
 
+test("tensors of a step share buffers of other sizes when their times are over", async () => {
+  const step = gpu.record("step", () => {
+    const small = gpu.scope("large", () => {
+      const large = full(gpu, [3000], 1);
+      const sum = full(gpu, [1000], 2);
+      large.free();
+      return sum;
+    });
+    return [small, full(gpu, [2000], 3)];
+  });
+  const [small, medium] = step.result;
+  assert.equal(step.bytes, 12_288 + 4096, "the last tensor takes over the first one's buffer");
+  for (let i = 0; i < 2; i++) {
+    step.replay();
+    assert.ok((await small.read()).every((value) => value === 2));
+    assert.ok((await medium.read()).every((value) => value === 3));
+  }
+  medium.write(new Float32Array(2000).fill(4));
+  assert.ok((await medium.read()).every((value) => value === 4));
+  step.free();
+  assert.throws(() => gpu.record("written", () => gpu.tensor(Float32Array.of(1), [1])), /write its tensors after that/);
+});
+
 test("buffers are reused, and trimming gives pooled bytes back", () => {
   zeros(gpu, [1 << 20]).free();
   assert.ok(gpu.memory().pooled >= 4 << 20);
@@ -122,9 +145,13 @@ test("a plan counts dispatches, operations and bytes, and runs nothing", async (
   const before = { ...gpu.memory(), flops: gpu.flopsSubmitted };
   const plan = gpu.plan(() => {
     gpu.scope("freed", () => full(gpu, [1024], 1).size);
-    fill(gpu.tensor(new Float32Array(1024), [1024]), 2);
+    gpu.scope("large", () => {
+      gpu.empty([1024]);
+      return fill(gpu.tensor(new Float32Array(2048), [2048]), 2);
+    });
   });
-  assert.deepEqual(plan, { dispatches: 2, flops: 0, peakBytes: 4096 });
+  const largestBinding = { bytes: 8192, kernel: "pointwise/fill", scope: "large" };
+  assert.deepEqual(plan, { dispatches: 2, flops: 0, peakBytes: 12_288, byScope: { large: 12_288 }, stepBytes: 12_288, largestBinding });
   assert.equal(gpu.memory().live, before.live);
   assert.equal(gpu.flopsSubmitted, before.flops);
 });

@@ -140,6 +140,7 @@ export class BufferPool implements BufferArena {
 
   /** Destroys every buffer, live ones too. */
   destroy(): void {
+    if (this.#buffers.size === 0) return;
     for (const buffer of this.#buffers) buffer.destroy();
     this.#buffers.clear();
     this.#free.clear();
@@ -157,68 +158,3 @@ export class BufferPool implements BufferArena {
     return { live: this.#live, pooled: this.#pooled, peak: this.#peak, peakHeld: this.#peakHeld, budget: this.budget, byScope };
   }
 }
-
-/**
- * The private arena of a recorded step: buffers freed while recording are reused within the recording only,
- * since every replay writes them again. `close` gives them all back to the pool.
- */
-export class StepArena implements BufferArena {
-  readonly #pool: BufferPool;
-  readonly #free = new Map<number, PooledBuffer[]>();
-  readonly #owned: { buffer: PooledBuffer; lent: PooledBuffer }[] = [];
-
-  constructor(pool: BufferPool) {
-    this.#pool = pool;
-  }
-
-  acquire(bytes: number, scope: string): PooledBuffer {
-    const size = sizeClass(bytes);
-    const reused = this.#free.get(size)?.pop();
-    if (reused) {
-      reused.references = 1;
-      return reused;
-    }
-    const buffer = this.#pool.acquire(bytes, scope);
-    const lent: PooledBuffer = { ...buffer, references: 1, owner: this };
-    this.#owned.push({ buffer, lent });
-    return lent;
-  }
-
-  release(lent: PooledBuffer): void {
-    const list = this.#free.get(lent.size);
-    if (list) list.push(lent);
-    else this.#free.set(lent.size, [lent]);
-  }
-
-  /** Bytes that the step holds. */
-  get bytes(): number {
-    return this.#owned.reduce((sum, { buffer }) => sum + buffer.size, 0);
-  }
-
-  close(): void {
-    for (const { buffer } of this.#owned) this.#pool.release(buffer);
-    this.#owned.length = 0;
-    this.#free.clear();
-  }
-}
-
-/** Hands out nothing but sizes: for planning without a device's memory. */
-export class CountingArena implements BufferArena {
-  #live = 0;
-  /** Most bytes that were out at a time. */
-  peak = 0;
-
-  acquire(bytes: number, scope: string): PooledBuffer {
-    const size = sizeClass(bytes);
-    this.#live += size;
-    this.peak = Math.max(this.peak, this.#live);
-    return { id: 0, gpuBuffer: noBuffer, size, scope, references: 1, owner: this };
-  }
-
-  release({ size }: PooledBuffer): void {
-    this.#live -= size;
-  }
-}
-
-/** Stands where a buffer would be; planning never touches it. */
-const noBuffer = {} as GPUBuffer;

@@ -1,6 +1,6 @@
-import type { BindingSource } from "./kernel.ts";
-import { bufferUsage } from "./usage.ts";
+import type { Draft } from "./drafts.ts";
 import type { CompiledKernel } from "./pipelines.ts";
+import { bufferUsage } from "./usage.ts";
 
 /** One dispatch, ready to encode: made once, encoded once (eager) or at every replay (step). */
 export interface Command {
@@ -93,7 +93,12 @@ export class BindGroupCache {
     this.#device = device;
   }
 
-  get(compiled: CompiledKernel, sources: { index: number; source: BindingSource }[], slot: ParamsSlot | undefined): GPUBindGroup {
+  /** Completes a draft whose buffers are there. */
+  bind(draft: Draft): Command {
+    return { ...draft.command, bindGroup: this.#groupOf(draft) };
+  }
+
+  #groupOf({ command: { compiled }, sources, slot }: Draft): GPUBindGroup {
     let key = `${compiled.id}:${slot?.pageId ?? ""}`;
     for (const { source } of sources) key += `:${source.buffer.id},${source.byteOffset},${source.byteLength}`;
     let group = this.#groups.get(key);

@@ -1,11 +1,13 @@
 import { CompileError, DeviceError, DeviceLostError, OutOfMemoryError, ShapeError } from "../errors.ts";
 import { type Dtype, Tensor, dtypeBytes, sizeOf } from "../tensor.ts";
 import { widenFloat16 } from "../float16.ts";
-import { type BufferArena, BufferPool, CountingArena, type MemoryReport, StepArena } from "./buffers.ts";
+import { BufferPool, type MemoryReport } from "./buffers.ts";
 import { BindGroupCache, type Command, ParamsPages, SubmissionSizer, encodePass } from "./commands.ts";
-import { type AnyKernel, type BindingSource, type Dispatch, type Kernel, foldGrid, packParams } from "./kernel.ts";
+import { type AnyDispatch, Drafter } from "./drafts.ts";
+import type { AnyKernel, Dispatch, Kernel } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { type Profile, Profiler } from "./profile.ts";
+import { Planning, Recording } from "./recording.ts";
 import { keptTensors, ScopeStack } from "./scopes.ts";
 import type { Plan, Step } from "./step.ts";
 import { bufferUsage, mapModeRead } from "./usage.ts";
@@ -35,8 +37,6 @@ export interface GpuOptions {
 /** Gives what a device's promise gives. */
 export type WaitForDevice = <R>(done: Promise<R>) => Promise<R>;
 
-type AnyDispatch = Dispatch<string, object, string, object>;
-
 /** A device with its memory, pipelines, scopes and queue: the only code that sees GPUDevice. */
 export class Gpu {
   readonly device: GPUDevice;
@@ -48,21 +48,20 @@ export class Gpu {
 
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
+  readonly #drafter: Drafter;
   readonly #bindGroups: BindGroupCache;
   readonly #eagerParams: ParamsPages;
   readonly #scopes = new ScopeStack();
   readonly #sizer = new SubmissionSizer();
   readonly #constants = new Map<string, Tensor>();
-  readonly #unusedBindings: BindingSource["buffer"][] = [];
   readonly #ownsDevice: boolean;
   readonly #wait: WaitForDevice;
   readonly #failures = new Set<Promise<Error | undefined>>();
   readonly #lastScopes: string[] = [];
   #pending: Command[] = [];
   #pendingCost = 0;
-  #arena: BufferArena;
-  #recording: { commands: Command[]; params: ParamsPages; bindGroups: BindGroupCache } | undefined;
-  #plan: Plan | undefined;
+  #recording: Recording | undefined;
+  #planning: Planning | undefined;
   #profiler: Profiler | undefined;
   #failure: Error | undefined;
   #closed = false;
@@ -74,8 +73,8 @@ export class Gpu {
     this.#ownsDevice = options.ownsDevice ?? true;
     this.#wait = options.wait ?? ((done) => done);
     this.#pool = new BufferPool(device, { budget: options.memoryBudget ?? Infinity, keepBytes: 512 * 2 ** 20, watch: (failure) => this.#watch(failure) });
-    this.#arena = this.#pool;
     this.#pipelines = new PipelineCache(device, (failure) => this.#watch(failure));
+    this.#drafter = new Drafter(device, this.#pipelines);
     this.#bindGroups = new BindGroupCache(device);
     this.#eagerParams = new ParamsPages(device);
     void device.lost.then((info) => {
@@ -88,6 +87,7 @@ export class Gpu {
     return this.device.features.has(feature);
   }
 
+  /** What the device was opened with: WebGPU's limits. */
   get limits(): GPUSupportedLimits {
     return this.device.limits;
   }
@@ -103,7 +103,8 @@ export class Gpu {
   empty(shape: readonly number[], dtype: Dtype = "f32"): Tensor {
     this.#assertUsable();
     const bytes = Math.max(4, sizeOf(shape) * dtypeBytes(dtype));
-    return this.track(new Tensor(this, shape, dtype, this.#arena.acquire(bytes, this.scopeName)));
+    const { arena } = this.#planning ?? this.#recording ?? { arena: this.#pool };
+    return this.track(new Tensor(this, shape, dtype, arena.acquire(bytes, this.scopeName)));
   }
 
   /** A tensor with data from the host. f16 takes raw 16-bit patterns as Uint16Array. */
@@ -125,13 +126,13 @@ export class Gpu {
    * only tensors that may be written from the host while a step is being recorded.
    */
   constant(key: string, shape: readonly number[], make: () => Float32Array | Uint32Array): Tensor {
-    let tensor = this.#constants.get(key);
-    if (!tensor) {
-      const data = make();
-      tensor = new Tensor(this, shape, data instanceof Float32Array ? "f32" : "u32", this.#pool.acquire(data.byteLength, "constants"));
-      this.write(tensor, data);
-      this.#constants.set(key, tensor);
-    }
+    const known = this.#planning?.constants.get(key) ?? this.#constants.get(key);
+    if (known) return known;
+    const data = make();
+    const buffer = this.#planning?.arena.acquireThroughout(data.byteLength, "constants") ?? this.#pool.acquire(data.byteLength, "constants");
+    const tensor = new Tensor(this, shape, data instanceof Float32Array ? "f32" : "u32", buffer);
+    this.write(tensor, data);
+    (this.#planning?.constants ?? this.#constants).set(key, tensor);
     return tensor;
   }
 
@@ -154,7 +155,8 @@ export class Gpu {
   writeBytes(tensor: Tensor, byteOffset: number, bytes: Uint8Array): void {
     this.#assertUsable();
     if (byteOffset + bytes.byteLength > tensor.byteLength) throw new ShapeError("write", `bytes ${byteOffset} + ${bytes.byteLength} exceed [${tensor.shape}]`);
-    if (tensor.buffer.id === 0) return; // planned, not allocated
+    if (this.#planning) return;
+    if (tensor.buffer.id === 0) throw new ShapeError("write", "the buffers of a step are chosen when it is recorded; write its tensors after that", this.scopeName);
     this.flush();
     this.device.queue.writeBuffer(tensor.buffer.gpuBuffer, tensor.byteOffset + byteOffset, bytes as Uint8Array<ArrayBuffer>);
   }
@@ -195,51 +197,14 @@ export class Gpu {
   /** Records one dispatch: into the step being recorded, or into the next submission. */
   run<B extends string, P, O extends string, L>(kernel: Kernel<B, P, O, L>, dispatch: Dispatch<B, P, O, L>): void {
     this.#assertUsable();
-    if (this.#plan) {
-      this.#plan.dispatches++;
-      this.#plan.flops += dispatch.flops ?? 0;
+    const anyDispatch = dispatch as unknown as AnyDispatch;
+    if (this.#planning) {
+      this.#planning.add(kernel.name, anyDispatch, this.scopeName);
       return;
     }
-    const params = this.#recording?.params ?? this.#eagerParams;
-    const command = this.#prepare(kernel as unknown as AnyKernel, dispatch as unknown as AnyDispatch, params);
-    if (this.#recording) {
-      this.#recording.commands.push(command);
-      return;
-    }
-    this.#enqueue(command);
-  }
-
-  #prepare(kernel: AnyKernel, dispatch: AnyDispatch, params: ParamsPages): Command {
-    const compiled = this.#pipelines.get(kernel, dispatch.prelude, dispatch.overrides ?? {});
-    const prelude = dispatch.prelude as Record<string, string | number>;
-    const sources = kernel.bindings.map(({ name, index, element }) => {
-      const source = dispatch.bindings[name] ?? this.#unused(index, element, prelude);
-      const wanted = prelude[element] ?? element;
-      if (source.dtype !== wanted) throw new ShapeError(kernel.name, `binding ${name} takes ${wanted}, got ${source.dtype}`, this.scopeName);
-      return { index, source };
-    });
-    const slot = kernel.paramsBytes > 0 ? params.reserve() : undefined;
-    if (slot) packParams(kernel, dispatch.params, slot.view, 0);
-    const types = [...kernel.aliases, ...kernel.consts].map((name) => `${name}=${prelude[name]}`);
-    const constants = Object.entries(dispatch.overrides ?? {}).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`);
-    return {
-      compiled,
-      // A step's bind groups name its own params: they end with it.
-      bindGroup: (this.#recording?.bindGroups ?? this.#bindGroups).get(compiled, sources, slot),
-      offsets: slot ? [slot.offset] : [],
-      grid: foldGrid(dispatch.grid, this.limits.maxComputeWorkgroupsPerDimension),
-      scope: this.scopeName,
-      kernel: kernel.name,
-      variant: [...types, ...constants].join(" "),
-      flops: dispatch.flops ?? 0,
-      bytes: dispatch.bytes ?? 0,
-    };
-  }
-
-  /** A small buffer for a binding that an override switches off: one a binding index, since none may be bound twice. */
-  #unused(index: number, element: string, prelude: Record<string, string | number>): BindingSource {
-    this.#unusedBindings[index] ??= { id: -index, gpuBuffer: this.device.createBuffer({ size: 256, usage: bufferUsage.storage, label: "unused binding" }) };
-    return { dtype: (prelude[element] ?? element) as Dtype, buffer: this.#unusedBindings[index], byteOffset: 0, byteLength: 256 };
+    const draft = this.#drafter.draft(kernel as unknown as AnyKernel, anyDispatch, this.#recording?.params ?? this.#eagerParams, this.scopeName);
+    if (this.#recording) this.#recording.drafts.push(draft);
+    else this.#enqueue(this.#bindGroups.bind(draft));
   }
 
   #enqueue(command: Command): void {
@@ -291,56 +256,50 @@ export class Gpu {
 
   /**
    * Records the dispatches of `fn` (nothing runs yet) as a step. `fn` must not read back or write tensors.
-   * Tensors made inside belong to the step.
+   * Tensors made inside belong to the step; their buffers are chosen at its end, when it is known how long each is needed.
    */
   record<R>(name: string, fn: () => R): Step<R> {
-    if (this.#recording) throw new ShapeError("record", "a step is already being recorded", this.scopeName);
+    this.#assertNotRecording("record");
     this.flush();
-    const arena = new StepArena(this.#pool);
-    const commands: Command[] = [];
-    const params = new ParamsPages(this.device);
-    this.#recording = { commands, params, bindGroups: new BindGroupCache(this.device) };
-    this.#arena = arena;
-    let result: R;
+    const recording = new Recording(this.device, this.#pool);
+    this.#recording = recording;
     try {
-      result = this.#scopes.run(name, fn, { escape: false });
+      const result = this.#scopes.run(name, fn, { escape: false });
+      const commands = recording.finish();
+      return {
+        result,
+        dispatches: commands.length,
+        bytes: recording.arena.bytes,
+        replay: () => this.#replay(commands),
+        free: () => {
+          for (const tensor of keptTensors(result)) tensor.free();
+          recording.free();
+          commands.length = 0;
+        },
+      };
     } catch (error) {
-      arena.close();
-      params.destroy();
+      recording.free();
       throw error;
     } finally {
       this.#recording = undefined;
-      this.#arena = this.#pool;
     }
-    params.upload();
-    return {
-      result,
-      dispatches: commands.length,
-      bytes: arena.bytes,
-      replay: () => this.#replay(commands),
-      free: () => {
-        for (const tensor of keptTensors(result)) tensor.free();
-        arena.close();
-        params.destroy();
-        commands.length = 0;
-      },
-    };
   }
 
-  /** Counts what `fn` would take: its ops check and plan, but nothing is compiled, allocated or run. */
+  /** Counts what `fn` would take: its ops check and plan, but nothing is compiled, allocated, written or run. */
   plan(fn: () => void): Plan {
-    if (this.#recording || this.#plan) throw new ShapeError("plan", "a step is being recorded or planned", this.scopeName);
-    const arena = new CountingArena();
-    const plan: Plan = { dispatches: 0, flops: 0, peakBytes: 0 };
-    this.#plan = plan;
-    this.#arena = arena;
+    this.#assertNotRecording("plan");
+    const planning = new Planning();
+    this.#planning = planning;
     try {
-      this.#scopes.run("plan", fn, { escape: false });
+      this.#scopes.run("", fn, { escape: false });
     } finally {
-      this.#plan = undefined;
-      this.#arena = this.#pool;
+      this.#planning = undefined;
     }
-    return { ...plan, peakBytes: arena.peak };
+    return planning.finish();
+  }
+
+  #assertNotRecording(op: string): void {
+    if (this.#recording ?? this.#planning) throw new ShapeError(op, "a step is being recorded or planned", this.scopeName);
   }
 
   #replay(commands: readonly Command[]): void {
@@ -449,7 +408,7 @@ export class Gpu {
     this.#pending = [];
     this.#bindGroups.clear();
     this.#eagerParams.destroy();
-    for (const unused of this.#unusedBindings) unused?.gpuBuffer.destroy();
+    this.#drafter.destroy();
     this.#pool.destroy();
     if (this.#ownsDevice) this.device.destroy();
   }

@@ -23,7 +23,7 @@ export class ScopeStack {
 
   /** Runs `fn` in a scope. Returned tensors are kept: handed to the outer scope, or (`escape` false) to the caller. */
   run<R>(name: string, fn: () => R, options: { escape: boolean }): R {
-    const scope: Scope = { path: this.path ? `${this.path}/${name}` : name, tensors: new Set() };
+    const scope: Scope = { path: [this.path, name].filter(Boolean).join("/"), tensors: new Set() };
     this.#stack.push(scope);
     let kept: Set<Tensor> = new Set();
     try {

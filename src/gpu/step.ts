@@ -11,10 +11,16 @@ export interface Step<R> {
   free(): void;
 }
 
-/** What a function would take, counted without running it. */
+/** What a function would take, counted without running it; what was made before is left out. Buffers count with the sizes that they are given. */
 export interface Plan {
   dispatches: number;
   flops: number;
-  /** Most bytes of tensors that were live at a time, those made before left out. */
+  /** Most bytes that are live at a time while it runs. */
   peakBytes: number;
+  /** These bytes by the scopes that acquired them. */
+  byScope: Record<string, number>;
+  /** What a recorded step of it holds: tensors that are not needed at the same time share buffers. */
+  stepBytes: number;
+  /** The most bytes that a kernel reads or writes through one binding, and where. */
+  largestBinding: { bytes: number; kernel: string; scope: string };
 }

@@ -1,0 +1,64 @@
+import { ShapeError } from "../errors.ts";
+import type { Dtype } from "../tensor.ts";
+import type { Command, ParamsPages, ParamsSlot } from "./commands.ts";
+import { type AnyKernel, type BindingSource, type Dispatch, foldGrid, packParams } from "./kernel.ts";
+import type { PipelineCache } from "./pipelines.ts";
+import { bufferUsage } from "./usage.ts";
+
+export type AnyDispatch = Dispatch<string, object, string, object>;
+
+/** A command but for its bind group: the buffers of its tensors may still be to be chosen. */
+export interface Draft {
+  readonly command: Omit<Command, "bindGroup">;
+  readonly sources: readonly { readonly index: number; readonly source: BindingSource }[];
+  readonly slot: ParamsSlot | undefined;
+}
+
+/** Turns dispatches into drafts of commands: compiles, checks the bindings and packs the params. */
+export class Drafter {
+  readonly #device: GPUDevice;
+  readonly #pipelines: PipelineCache;
+  readonly #unusedBindings: BindingSource["buffer"][] = [];
+
+  constructor(device: GPUDevice, pipelines: PipelineCache) {
+    this.#device = device;
+    this.#pipelines = pipelines;
+  }
+
+  /** Throws ShapeError for a binding of another type than the kernel takes. */
+  draft(kernel: AnyKernel, dispatch: AnyDispatch, params: ParamsPages, scope: string): Draft {
+    const compiled = this.#pipelines.get(kernel, dispatch.prelude, dispatch.overrides ?? {});
+    const prelude = dispatch.prelude as Record<string, string | number>;
+    const sources = kernel.bindings.map(({ name, index, element }) => {
+      const source = dispatch.bindings[name] ?? this.#unused(index, element, prelude);
+      const wanted = prelude[element] ?? element;
+      if (source.dtype !== wanted) throw new ShapeError(kernel.name, `binding ${name} takes ${wanted}, got ${source.dtype}`, scope);
+      return { index, source };
+    });
+    const slot = kernel.paramsBytes > 0 ? params.reserve() : undefined;
+    if (slot) packParams(kernel, dispatch.params, slot.view, 0);
+    const types = [...kernel.aliases, ...kernel.consts].map((name) => `${name}=${prelude[name]}`);
+    const constants = Object.entries(dispatch.overrides ?? {}).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`);
+    const command = {
+      compiled,
+      offsets: slot ? [slot.offset] : [],
+      grid: foldGrid(dispatch.grid, this.#device.limits.maxComputeWorkgroupsPerDimension),
+      scope,
+      kernel: kernel.name,
+      variant: [...types, ...constants].join(" "),
+      flops: dispatch.flops ?? 0,
+      bytes: dispatch.bytes ?? 0,
+    };
+    return { command, sources, slot };
+  }
+
+  /** A small buffer for a binding that an override switches off: one a binding index, since none may be bound twice. */
+  #unused(index: number, element: string, prelude: Record<string, string | number>): BindingSource {
+    this.#unusedBindings[index] ??= { id: -index, gpuBuffer: this.#device.createBuffer({ size: 256, usage: bufferUsage.storage, label: "unused binding" }) };
+    return { dtype: (prelude[element] ?? element) as Dtype, buffer: this.#unusedBindings[index], byteOffset: 0, byteLength: 256 };
+  }
+
+  destroy(): void {
+    for (const unused of this.#unusedBindings) unused?.gpuBuffer.destroy();
+  }
+}
