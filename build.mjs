@@ -83,7 +83,7 @@ async function bundle(kernels) {
   for (const file of ["index.html", "page.css"]) copyFileSync(join(root, "src/page", file), join(root, "dist/browser", file));
   const codecs = createRequire(import.meta.url).resolve("dcmjs-codecs");
   copyFileSync(join(codecs, "../dcmjs-native-codecs.wasm"), join(root, "dist/browser/dcmjs-native-codecs.wasm"));
-  execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });
+  execFileSync(process.execPath, [join(root, "node_modules/@typescript/native/bin/tsc"), "-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });
 }
 
 const kernels = generate();

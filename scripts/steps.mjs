@@ -73,7 +73,7 @@ async function ensureBuild() {
 
 async function checkTypes() {
   say("checking types (tsc)");
-  const compiler = join("node_modules", "typescript", "bin", "tsc");
+  const compiler = join("node_modules", "@typescript", "native", "bin", "tsc");
   const code = await handOver(process.execPath, [compiler, "-p", "tsconfig.json", "--noEmit"], { cwd: root });
   if (code !== 0) throw new Stop("the types do not check", code);
 }
