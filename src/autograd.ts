@@ -39,6 +39,7 @@ export class Gradients {
     return gradient;
   }
 
+  /** Frees all gradients that were not taken out. */
   free(): void {
     for (const gradient of this.#byRoot.values()) gradient.free();
     this.#byRoot.clear();

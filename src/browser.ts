@@ -1,5 +1,8 @@
-// The door for browsers: navigator.gpu, requests, the browser's own image decoding. What reads models and images is
-// fetched when it is first called.
+/**
+ * The door for browsers: navigator.gpu, requests, the browser's own image decoding. What reads models and images is
+ * fetched when it is first called.
+ * @module attnscope (browsers)
+ */
 import type { Film } from "./data/film.ts";
 import type { Gpu } from "./gpu/gpu.ts";
 import { type OpenOptions, openGpuOn } from "./gpu/open.ts";

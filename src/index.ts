@@ -2,6 +2,8 @@
 // of its own (models.ts, training.ts), so that a page fetches it only where it is used.
 export * from "./errors.ts";
 export { Gpu, type AdapterFacts } from "./gpu/gpu.ts";
+export type { BindingSource, Dispatch, Kernel, KernelBinding, KernelParam, SourcePart } from "./gpu/kernel.ts";
+export type { OpenOptions } from "./gpu/open.ts";
 export type { Plan, Step } from "./gpu/step.ts";
 export type { MemoryReport } from "./gpu/buffers.ts";
 export type { Profile, ProfileRow, ProfileSubmission } from "./gpu/profile.ts";
@@ -33,8 +35,10 @@ export * from "./grounding/regions.ts";
 export type { GroundingPipeline, GroundOptions, GroundProgress, GroundRequest, StreamedMap } from "./grounding/pipeline.ts";
 export type { GenerateOptions, GenerateRequest, GeneratedImage, GenerationAttention } from "./grounding/generate.ts";
 export type { GroundSettings, Mode } from "./grounding/options.ts";
+export type { Point } from "./grounding/maps.ts";
 export type { GroundResult } from "./grounding/result.ts";
 
+export type { Picture } from "./data/draw.ts";
 export type { Film } from "./data/film.ts";
 export { boxMask, planPreprocess, transformBoxes, type Box, type PreprocessPlan } from "./data/preprocess.ts";
 export * from "./data/render.ts";

@@ -1,4 +1,7 @@
-// The door attnscope/models: the parts that a pipeline is made of, for those who put together their own.
+/**
+ * The parts that a pipeline is made of, for those who put together their own.
+ * @module attnscope/models
+ */
 export { AutoencoderKL, readVaeConfig, type VaeConfig } from "./models/vae.ts";
 export { BertModel, readBertConfig, type BertConfig } from "./models/bert.ts";
 export { ClipTextModel, readClipTextConfig, type ClipTextConfig } from "./models/clip.ts";

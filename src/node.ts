@@ -1,4 +1,7 @@
-// The door for Node: Dawn, the file system, native image decoding.
+/**
+ * The door for Node: Dawn, the file system, native image decoding.
+ * @module attnscope (Node)
+ */
 import type { Gpu } from "./gpu/gpu.ts";
 import type { GroundingPipeline } from "./grounding/pipeline.ts";
 import { type PipelineOptions, loadPipelineOn } from "./load_pipeline.ts";

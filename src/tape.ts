@@ -67,6 +67,7 @@ export class Tape {
     for (const tensor of tensors) this.#tracked.add(tensor.root);
   }
 
+  /** Whether the tensor is watched, or came of one that is. */
   tracks(tensor: Tensor): boolean {
     return this.#tracked.has(tensor.root) || (this.#within?.tracks(tensor) ?? false);
   }

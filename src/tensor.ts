@@ -51,6 +51,7 @@ export class Tensor {
     return Math.max(4, Math.ceil((this.size * dtypeBytes(this.dtype)) / 4) * 4);
   }
 
+  /** Whether `free` was called: the tensor can no longer be used. */
   get freed(): boolean {
     return this.#freed;
   }

@@ -1,5 +1,8 @@
-// The door attnscope/training: recipes, losses and the loop, for browsers and Node. Data come from the caller; runs in a
-// folder, data sets and checkpoints on a disk are exported by Node's door of attnscope itself.
+/**
+ * Recipes, losses and the loop, for browsers and Node. Data come from the caller; runs in a folder, data sets and
+ * checkpoints on a disk are exported by Node's door of attnscope itself.
+ * @module attnscope/training
+ */
 export { LORA_FILE, LORA_FOLDER, LORA_PREFIX, attachLora, attachLoraOf, loraPrefixes, type Lora } from "./models/lora.ts";
 export * from "./ops/loss.ts";
 export * from "./ops/optim.ts";

@@ -86,10 +86,10 @@ describe("inputs", () => {
 
   test("torchxrayvision sees one channel in [-1024, 1024]", () => {
     const constant = (value: number): Plane => ({ width: 30, height: 50, data: new Float64Array(1500).fill(value) });
-    const film = featureNetworks.xrv.prepare([constant(0), constant(0.5), constant(1)]);
+    const film = featureNetworks.xrv.prepare([constant(0), constant(0.5), constant(1)], "paper");
     assert.equal(film.length, 224 * 224);
     assert.ok(film.every((value) => Math.abs(value) < 1e-3));
-    assert.ok(featureNetworks.xrv.prepare([constant(1)]).every((value) => Math.abs(value - 1024) < 1e-3));
+    assert.ok(featureNetworks.xrv.prepare([constant(1)], "paper").every((value) => Math.abs(value - 1024) < 1e-3));
   });
 
   test("the channels of a film", () => {

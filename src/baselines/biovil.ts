@@ -26,6 +26,7 @@ export interface BioViL {
   readonly tokenizer: Tokenizer;
   /** SHA-256 over the weights of both. */
   readonly sha256: string;
+  /** Gives the memory of both models back. */
   free(): void;
 }
 

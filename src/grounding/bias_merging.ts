@@ -28,7 +28,7 @@ export interface CapturedBiases {
   txt: readonly LayerMaps[];
   /** Side of the latent, to which the maps are upsampled. */
   side: number;
-  /** [T]: which timesteps make P_comb, and how much (the biases take all timesteps alike). All alike where absent. */
+  /** Which timesteps make P_comb, and how much: [T] (the biases take all timesteps alike). All alike where absent. */
   combWeights?: Tensor;
 }
 

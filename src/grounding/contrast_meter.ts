@@ -8,7 +8,7 @@
 interface Sums {
   /** How many pixels of the image. */
   count: number;
-  /** [side * side]: the sum of values is that of linear[k] x[k]. */
+  /** The sum of values is that of linear[k] x[k]: [side * side]. */
   linear: Float64Array;
   /** The sum of squares is that of own[k] x[k]^2 and of neighbour[k] x[k] x[neighbour of k]. */
   own: Float64Array;

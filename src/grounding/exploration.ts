@@ -27,7 +27,7 @@ export interface ExploredMap {
   /** [side * side] in [0, 1]. */
   map: Float32Array;
   /**
-   * [side * side]: standard error of P_comb, whose timesteps are its samples, in the same unit as P_comb normalised: how
+   * Standard error of P_comb, [side * side], whose timesteps are its samples, in the same unit as P_comb normalised: how
    * far more timesteps may still move it. NaN where there is one timestep only.
    */
   standardError: Float32Array;
@@ -46,6 +46,7 @@ export interface PartialMap extends PassProgress, Pick<ExploredMap, "map" | "sta
 
 /** Options of `explore`. All layers are captured, and all words. */
 export interface ExploreOptions extends Omit<GroundOptions, "layers" | "merge" | "perWord" | "onPartial"> {
+  /** Called with the map so far whenever timesteps arrive. */
   onPartial?: (partial: PartialMap) => void;
 }
 
@@ -59,7 +60,9 @@ export interface Exploration {
   readonly imageSize: number;
   /** Names of the cross-attention layers, and the sides of their maps. */
   readonly layers: readonly { name: string; side: number }[];
+  /** The map of a choice, without the U-Net. */
   map(choice: MapChoice): Promise<ExploredMap>;
+  /** Gives the memory of what was captured back. */
   free(): void;
 }
 

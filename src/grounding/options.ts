@@ -29,6 +29,7 @@ export interface GroundSettings {
   batch: "auto" | number;
 }
 
+/** The settings of the paper. */
 export const defaultSettings: GroundSettings = {
   mode: "gt",
   steps: 50,

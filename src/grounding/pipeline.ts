@@ -24,6 +24,7 @@ export interface GroundProgress extends PassProgress {
 /** Options of a grounding: settings, and how to watch and stop it. */
 export interface GroundOptions extends Partial<GroundSettings> {
   signal?: AbortSignal;
+  /** Called as evaluations are done. */
   onProgress?: (progress: GroundProgress) => void;
   /** Called after every batch of the main pass with the maps so far, P_comb min-max normalised, one a request. */
   onPartial?: (maps: Float32Array[], progress: PassProgress) => void;

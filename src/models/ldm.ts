@@ -44,6 +44,7 @@ export interface LatentEncoders {
   readonly textEncoderName?: string;
   /** SHA-256 over the configs and all weights, in the order in which the models declare them. */
   readonly sha256: string;
+  /** Gives the memory of the models back. */
   free(): void;
 }
 

@@ -18,7 +18,7 @@ export interface AttentionSaved {
   k: Tensor;
   /** [contexts, Nk, heads * d] */
   v: Tensor;
-  /** [B, Nq, heads * d]: the result. */
+  /** The result: [B, Nq, heads * d]. */
   out: Tensor;
   /** f32 [2, B, heads, Nq]: of every row of scores the largest, unscaled, and 1 over the sum of exponentials beside it. */
   statistics: Tensor;

@@ -22,7 +22,7 @@ export interface Conv2dOptions {
   stride?: 1 | 2;
   /** Rows and columns of zeros: top, left, bottom, right. Default none. */
   padding?: readonly [top: number, left: number, bottom: number, right: number];
-  /** [B, H, W, C2]: read where it would be concatenated to x along the channels (Cin = C1 + C2). */
+  /** Read where it would be concatenated to x along the channels: [B, H, W, C2], with Cin = C1 + C2. */
   skip?: Tensor;
   /** Whether the input is read as if nearest-upsampled by 2 first. */
   upsample?: boolean;

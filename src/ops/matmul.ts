@@ -211,7 +211,7 @@ function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: 
 
 /** Arguments of `geglu`. */
 export interface GegluOptions {
-  /** [K, 2N]: the columns of the value, then those of the gate. */
+  /** The columns of the value, then those of the gate: [K, 2N]. */
   weight: Tensor;
   /** [2N] */
   bias?: Tensor;

@@ -76,7 +76,7 @@ export interface GroupNormOptions {
   eps: number;
   /** Whether SiLU follows. */
   silu?: boolean;
-  /** [B, ..., C2]: its channels follow those of x. */
+  /** Its channels follow those of x: [B, ..., C2]. */
   skip?: Tensor;
   /** Instead of the plan's choice. All but `naive` need C1 and C2 to be multiples of 4. */
   variant?: GroupNormVariant;

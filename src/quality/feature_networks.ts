@@ -21,18 +21,20 @@ export interface FeatureNetwork {
   readonly measure: string;
   /** Height, width and channels of its input. */
   readonly inputShape: readonly [number, number, number];
+  /** The network without weights: `loadModel` fills it. */
   build(): FeatureModel;
   /** An image, one plane or three, as the network reads it: of `inputShape`. */
   prepare(planes: readonly Plane[], reading: Reading): Float32Array;
 }
 
 /** The networks of the paper's measures. */
-export const featureNetworks = {
+export type FeatureKind = "inception" | "xrv";
+
+/** What is known of each network. */
+export const featureNetworks: Readonly<Record<FeatureKind, FeatureNetwork>> = {
   inception: { measure: "FID", inputShape: [INCEPTION_SIDE, INCEPTION_SIDE, 3], build: () => new InceptionV3(), prepare: inceptionInput },
   xrv: { measure: "FID_XRV", inputShape: [XRV_SIDE, XRV_SIDE, 1], build: () => new DenseNet(), prepare: xrvInput },
-} satisfies Record<string, FeatureNetwork>;
-
-export type FeatureKind = keyof typeof featureNetworks;
+};
 
 /**
  * pytorch-fid stretches to 299x299 without averaging and gives the network [-1, 1]. The authors' code resizes with

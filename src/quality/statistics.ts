@@ -27,6 +27,7 @@ export class RunningGaussian {
     this.#products = new Float64Array((dimensions * (dimensions + 1)) / 2);
   }
 
+  /** Vectors so far. */
   get count(): number {
     return this.#count;
   }

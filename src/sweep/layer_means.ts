@@ -26,6 +26,7 @@ export interface LayerMeans extends MeansShape {
   side: number;
   /** f32 [sets, targets, side * side] a layer, the sets as `meanSets` orders them. */
   layers: readonly (CaptureLayer & { means: Tensor })[];
+  /** Gives the memory of the means back. */
   free(): void;
 }
 

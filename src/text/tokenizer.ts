@@ -26,6 +26,7 @@ export interface Encoding {
 export interface Tokenizer {
   /** N: the positions of every encoding. */
   length: number;
+  /** The ids of a text: its first N - 2 pieces between start and end token. */
   encode(text: string): Encoding;
 }
 
@@ -38,8 +39,7 @@ const encoderLimit = 512;
 /**
  * Loads the tokenizer of a text encoder.
  * @param files the content of a diffusers `tokenizer/` folder
- * @param options.where its name, for errors
- * @param options.fallbackLength N where `model_max_length` is absent or the encoder's own limit: 77 in all published models
+ * @param options `where`: its name, for errors; `fallbackLength`: N where `model_max_length` is absent or the encoder's own limit: 77 in all published models
  * @throws InputError where files are missing, broken, or of another kind of tokenizer
  */
 export async function loadTokenizer(

@@ -14,6 +14,7 @@ import type { TrainingTask } from "./unet_training.ts";
 
 /** The attributes that tokens tell of the finding they speak of. */
 export const attributes = ["label", "side", "zone"] as const;
+/** One of `attributes`. */
 export type Attribute = (typeof attributes)[number];
 
 /** A stretch of a text, in UTF-16 units, and the class of each attribute that its words belong to. */
@@ -27,6 +28,7 @@ export interface AttributeDataset {
   readonly count: number;
   /** How many classes each attribute has. */
   readonly classes: Readonly<Record<Attribute, number>>;
+  /** The text of a sample, and what its parts speak of. */
   read(sample: number): { readonly text: string; readonly segments: readonly TextSegment[] };
 }
 

@@ -44,6 +44,7 @@ export function textsFile(shard: number): string {
 /** A precomputed data set; its files are read row by row and stay open. */
 export interface StoredLatents extends LatentDataset {
   readonly index: LatentIndex;
+  /** Closes its files. */
   close(): Promise<void>;
 }
 

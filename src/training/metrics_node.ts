@@ -28,6 +28,7 @@ export interface MetricsFile {
   readonly earlier: readonly StepRecord[];
   /** Adds a row, which is on the disk when the promise resolves. */
   append(record: StepRecord): Promise<void>;
+  /** Closes the file. */
   close(): Promise<void>;
 }
 

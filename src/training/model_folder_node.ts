@@ -21,9 +21,13 @@ export interface ModelFolder {
   readonly name: string;
   /** Text of a part's config.json. */
   configText(part: "unet" | "vae"): Promise<string>;
+  /** The U-Net of its config, without weights. */
   unet(): Promise<UNet2DConditionModel>;
+  /** The autoencoder of its config, without weights. */
   vae(): Promise<AutoencoderKL>;
+  /** The text encoder of its config, without weights, and its tokenizer. */
   textEncoder(): Promise<OpenedTextEncoder>;
+  /** The noise schedule of `scheduler/`. */
   schedule(): Promise<Schedule>;
   /** Weights of a part; close them when done. */
   weights(part: "unet" | "vae"): Promise<Checkpoint>;

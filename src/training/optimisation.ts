@@ -124,6 +124,7 @@ export class Optimisation {
     return this.#sums ? bytes : bytes - result.gradients.reduce((sum, { buffer }) => sum + buffer.size, 0);
   }
 
+  /** Gives back the memory of gradients, moments and recorded passes; the parameters stay. */
   free(): void {
     for (const step of [this.#zero, this.#passes, this.#update]) step?.free();
     this.#sums?.free();

@@ -23,6 +23,7 @@ export interface PrecomputeOptions {
   skipped?: Skipped;
   /** The data set's folder: the same data set elsewhere is known again. Default: the working folder. */
   folder?: string;
+  /** Called when a shard of films or texts is on the disk. */
   onProgress?: (part: "films" | "texts", done: number, total: number) => void;
   signal?: AbortSignal;
 }

@@ -20,7 +20,10 @@ export interface RunPart {
   readonly place: PartPlace;
   readonly model: Model;
   /** By the model's keys, or with the place's prefix before them. Closed once it was read, where it is a file. */
-  readonly start: TensorSource & { close?(): Promise<void> };
+  readonly start: TensorSource & {
+    /** Releases the file. */
+    close?(): Promise<void>;
+  };
 }
 
 /** A run in a folder of its own: checkpoints and metrics. */
@@ -38,8 +41,10 @@ export interface RunOptions {
   readonly keep: number;
   /** How many times its lowest a loss must stay above to end the run; 0: never. See `watchLoss`. */
   readonly divergence: number;
+  /** Called every `validateEvery` steps with the parts as they are. */
   readonly validate?: (steps: number, parts: readonly TrainedPart[], signal?: AbortSignal) => Promise<unknown>;
   readonly validateEvery?: number;
+  /** Called after every step, once its record is on the disk. */
   readonly onStep: (record: StepRecord) => void;
   /** Prints a line for people. */
   readonly tell: (line: string) => void;

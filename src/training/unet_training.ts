@@ -43,8 +43,11 @@ export interface UNetTask {
 
 /** A loss, the tensors that it reads, and how they are filled. */
 export interface TrainingTask {
+  /** Records the forward pass of the batch that `fillBatch` left: its mean loss, one value. */
   readonly loss: () => Tensor;
+  /** Brings the samples of a position in the run to the device. */
   readonly fillBatch: (position: BatchPosition) => Promise<void>;
+  /** Gives back the memory of the batch. */
   readonly free: () => void;
 }
 

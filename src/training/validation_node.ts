@@ -26,6 +26,7 @@ import { type ValidatedFilm, validationRecord } from "./validation_record.ts";
 export interface Validation {
   /** Grounds every film's phrase; writes overlays and mean metrics. */
   validate(steps: number, parts: readonly TrainedPart[], signal?: AbortSignal): Promise<void>;
+  /** Gives the memory of the models back. */
   close(): void;
 }
 

@@ -2,6 +2,7 @@ import type { GroundingMetrics } from "../grounding/metrics.ts";
 
 /** Metrics by which a training is judged on the way. */
 export const validationMetrics = ["cnr", "aucRoc", "top1", "miou"] as const;
+/** The values of `validationMetrics` for one film. */
 export type ValidationMetrics = Pick<GroundingMetrics, (typeof validationMetrics)[number]>;
 
 /** One film that was looked at. */

@@ -24,6 +24,7 @@ export interface FolderSource {
   readonly name: string;
   /** @throws WeightsError where the file is missing or cannot be read */
   open(path: string): Promise<ByteSource>;
+  /** Whether the folder has a file of that path. */
   has(path: string): Promise<boolean>;
   /** Names of the files in a directory (`""`: the folder itself), in order; absent where they cannot be had, as over HTTP. */
   list?(directory: string): Promise<string[]>;

@@ -6,6 +6,7 @@ export interface PieceStore {
   read(index: number, into: Uint8Array): Promise<boolean>;
   /** Keeps a piece. @throws where there is no room */
   write(index: number, piece: Uint8Array): Promise<void>;
+  /** Releases the store; what was kept stays. */
   close(): void;
 }
 

@@ -1,3 +1,7 @@
+/**
+ * The library in a dedicated worker, for pages.
+ * @module attnscope/worker
+ */
 import type { MemoryReport } from "../gpu/buffers.ts";
 import type { Film } from "../data/film.ts";
 import { planPreprocess } from "../data/preprocess.ts";
@@ -17,9 +21,14 @@ export * from "../errors.ts";
 
 /** The library in a dedicated worker: the page stays free while it computes. The names are the library's own. */
 export interface LibraryWorker {
+  /** Opens the browser's GPU in the worker. Throws NoAdapterError where there is none. */
   openGpu(options?: Omit<OpenOptions, "device">): Promise<WorkerGpu>;
-  /** @param source a URL, which may be relative to the page; files of a model folder by path; or a folder that the user chose */
+  /**
+   * Loads a model folder in the diffusers layout.
+   * @param source a URL, which may be relative to the page; files of a model folder by path; or a folder that the user chose
+   */
   loadPipeline(gpu: WorkerGpu, source: SentSource, options?: WorkerPipelineOptions): Promise<WorkerPipeline>;
+  /** Decodes a PNG, JPEG or DICOM file to 8 bits. Throws InputError for any other. */
   decodeFilm(bytes: Uint8Array, name: string): Promise<Film>;
   /** Ends the worker at once; what runs fails with a DeviceError. */
   terminate(): void;
@@ -31,25 +40,34 @@ export interface WorkerGpu {
   readonly adapter: AdapterFacts;
   /** Optional features that are in use. */
   readonly features: readonly string[];
+  /** Live, pooled and peak bytes on the device. */
   memory(): Promise<MemoryReport>;
+  /** Closes the device. What was loaded on it can no longer be used. */
   close(): Promise<void>;
 }
 
 /** A pipeline of the worker. */
 export interface WorkerPipeline {
   readonly model: ModelFacts;
+  /** Where `phrase` points in `film`. Throws InputError for settings or phrases that cannot be used. */
   ground(film: Film, phrase: string, options?: GroundOptions): Promise<GroundResult>;
+  /** Grounds several requests at once: phrases on one film share its latent, all share the batches. */
   groundMany(requests: readonly GroundRequest[], options?: GroundOptions): Promise<GroundResult[]>;
+  /** The maps so far as timesteps arrive; the last comes with the result. Leaving the loop early stops the work. */
   groundStream(film: Film, phrase: string, options?: GroundOptions): AsyncGenerator<StreamedMap>;
+  /** Keeps all that is captured in the worker, so that maps of other choices are there at once: see `explore` of attnscope/models. */
   explore(film: Film, phrase: string, options?: ExploreOptions): Promise<WorkerExploration>;
   /** Times every dispatch of one grounding. */
   profile(film: Film, phrase: string, options?: GroundOptions): Promise<Profile>;
+  /** Gives the model's memory back. */
   free(): Promise<void>;
 }
 
 /** An exploration of the worker. */
 export interface WorkerExploration extends Omit<Exploration, "map" | "free"> {
+  /** The map of a choice, without the U-Net. */
   map(choice: MapChoice): Promise<ExploredMap>;
+  /** Gives the memory of what was captured back. */
   free(): Promise<void>;
 }
 

@@ -13,7 +13,9 @@ export interface CheckOptions {
   /** Whether images are decoded, or only looked for. */
   readonly decode: boolean;
   readonly signal?: AbortSignal;
+  /** Called with every problem as it is found. */
   readonly onProblem: (problem: DataProblem) => void;
+  /** Called before every image. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 

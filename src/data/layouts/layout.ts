@@ -21,6 +21,7 @@ export interface DataSample {
 
 /** MIMIC-CXR's splits, the held-out p19 part of the published training, and MS-CXR's own films in it. */
 export const splits = ["train", "validate", "test", "p19", "mscxr"] as const;
+/** One of `splits`. */
 export type Split = (typeof splits)[number];
 
 /** Something wrong with a data set, and where. */

@@ -10,6 +10,7 @@ import { writeMimicTable, writeMsCxrTables } from "./phantom_tables_node.ts";
 
 /** Options of `writePhantomDataset`. */
 export interface WritePhantomOptions {
+  /** Called as films are drawn: how many of all. */
   readonly onProgress?: (set: PhantomSet, done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
