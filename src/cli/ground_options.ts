@@ -97,7 +97,8 @@ function batch(text: string): "auto" | number {
   return text === "auto" ? text : number(text);
 }
 
-function layerList(text: string): "all" | number[] {
+/** `all`, or numbers such as `0,3`, as an option's value. */
+export function layerList(text: string): "all" | number[] {
   if (text === "all") return text;
   if (!/^\d+(,\d+)*$/.test(text)) throw new InvalidArgumentError("Give all, or numbers such as 0,3.");
   return text.split(",").map(Number);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { cp } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { InputError } from "../errors.ts";
 import { type Access, loopbackNames } from "../serve/access_node.ts";
 import { createPageServer } from "../serve/server_node.ts";
+import { makeFolders, onDisk } from "../weights/atomic_file_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { packageRoot, shippedModel } from "./package.ts";
 import { createGroundService } from "./serve_ground.ts";
@@ -18,7 +20,7 @@ interface ServeCommandOptions {
   port: number;
   token?: string;
   allowHost: string[];
-  model: string;
+  model?: string;
   write?: string;
   json?: boolean;
 }
@@ -32,7 +34,7 @@ export function serveCommand(): Command {
     .option("--port <n>", "port to listen at, 0 for a free one", port, 8460)
     .option("--token <text>", "what visitors must know (default: made up where --host is not this machine's own)")
     .option("--allow-host <name...>", "further names by which visitors address this server", [])
-    .option("--model <folder>", "model in the diffusers layout", shippedModel)
+    .option("--model <folder>", "model in the diffusers layout (default: weights/phantom of this package)")
     .option("--write <folder>", "write the page and the model there instead, for any host of static files")
     .action(serve);
 }
@@ -44,25 +46,29 @@ function port(text: string): number {
 }
 
 async function serve(options: ServeCommandOptions): Promise<void> {
-  const { model } = options;
+  const { model = shippedModel } = options;
   if (!existsSync(join(model, "model_index.json"))) throw new InputError("--model", `${model} holds no model_index.json; give a local folder in the diffusers layout`);
   if (!existsSync(join(page, "index.html"))) throw new InputError(page, "the page is missing; type npm run build");
-  if (options.write !== undefined) writePage(options.write, model);
-  else await listen(options);
+  if (options.write !== undefined) await writePage(options.write, model, options.json);
+  else await listen(model, options);
 }
 
-/** Copies all that a host of static files needs. */
-function writePage(folder: string, model: string): void {
-  cpSync(page, folder, { recursive: true });
-  cpSync(model, join(folder, "model"), { recursive: true });
-  process.stdout.write(`${join(folder, "index.html")}\n`);
+/** Copies all that a host of static files needs. @throws InputError where it cannot */
+async function writePage(folder: string, model: string, json?: boolean): Promise<void> {
+  const modelCopy = join(folder, "model");
+  await makeFolders(folder);
+  await onDisk(folder, cp(page, folder, { recursive: true }));
+  await onDisk(modelCopy, cp(model, modelCopy, { recursive: true }));
+  const written = join(folder, "index.html");
+  if (json) printJson({ page: written });
+  else process.stdout.write(`${written}\n`);
 }
 
-async function listen(options: ServeCommandOptions): Promise<void> {
+async function listen(model: string, options: ServeCommandOptions): Promise<void> {
   const access = accessOf(options);
-  const service = createGroundService({ model: options.model, dtype: "f32", cache: true, out: "" });
+  const service = createGroundService({ model, dtype: "f32", cache: true, out: "" });
   const onDefect = (error: unknown) => log(`attnscope serve: ${error instanceof Error ? error.stack : String(error)}`);
-  const { server, stop } = createPageServer({ page, model: options.model, access, ground: service.ground, onDefect });
+  const { server, stop } = createPageServer({ page, model, access, ground: service.ground, onDefect });
   const signal = interruptSignal();
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => reject(new InputError("--port", `${options.host}:${options.port} cannot be listened at (${cause.code}); give another`, { cause })));

@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
+import { InvalidArgumentError } from "commander";
 import { decodeFilm } from "../data/decode_node.ts";
 import { DeviceLostError, InputError } from "../errors.ts";
 import { type GroundSettings, completeSettings } from "../grounding/options.ts";
 import { resultRecord } from "../report/result_record.ts";
-import type { RunOptions } from "./ground_options.ts";
+import { type RunOptions, layerList } from "./ground_options.ts";
 import { warningsOf } from "./ground_run.ts";
 import { type Session, openSession } from "./ground_session.ts";
+import { number } from "./numbers.ts";
 import { version } from "./package.ts";
 
 /** Grounds the images of requests with one model, which is loaded with the first. */
@@ -37,6 +39,8 @@ export function createGroundService(options: RunOptions): GroundService {
       try {
         const open = await session;
         const { pipeline } = open;
+        const { gpu } = pipeline.ldm;
+        gpu.resetPeak();
         const result = await pipeline.ground(film, phrase, { ...settings, signal });
         const record = resultRecord(result, {
           version,
@@ -46,7 +50,7 @@ export function createGroundService(options: RunOptions): GroundService {
           warnings: warningsOf({ film }, open),
           boxes: [],
           results: 1,
-          gpuBytesPeak: pipeline.ldm.gpu.memory().peak,
+          gpuBytesPeak: gpu.memory().peakHeld,
         });
         return { ...record, mapValues: [...result.map] };
       } catch (error) {
@@ -60,8 +64,6 @@ export function createGroundService(options: RunOptions): GroundService {
 /** The settings of a query. @throws InputError naming one that cannot be used */
 function settingsOf(query: URLSearchParams): GroundSettings {
   const text = (name: string) => query.get(name) ?? undefined;
-  const number = (name: string) => (query.has(name) ? Number(query.get(name)) : undefined);
-  const layers = text("layers");
   return completeSettings(
     {
       mode: text("mode") as GroundSettings["mode"],
@@ -69,12 +71,24 @@ function settingsOf(query: URLSearchParams): GroundSettings {
       merge: text("merge") as GroundSettings["merge"],
       reading: text("reading") as GroundSettings["reading"],
       label: text("label"),
-      steps: number("steps"),
-      lastSteps: number("lastSteps"),
-      guidance: number("guidance"),
-      seed: number("seed"),
-      layers: layers === undefined || layers === "all" ? layers : layers.split(",").map(Number),
+      steps: parsed(query, "steps", number),
+      lastSteps: parsed(query, "lastSteps", number),
+      guidance: parsed(query, "guidance", number),
+      seed: parsed(query, "seed", number),
+      layers: parsed(query, "layers", layerList),
     },
     Infinity,
   );
+}
+
+/** A setting as the command line reads it; undefined where it is not given. @throws InputError */
+function parsed<T>(query: URLSearchParams, name: string, parse: (text: string) => T): T | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new InputError(name, `${JSON.stringify(text)} cannot be used. ${error.message}`, { cause: error });
+  }
 }
