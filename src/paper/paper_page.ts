@@ -1,10 +1,8 @@
 import type { Estimate, GroupSummary } from "../eval/summary.ts";
-import { panel } from "../profile/page_shell.ts";
-import { pageScript } from "../profile/page_script.ts";
-import { profileStyle } from "../profile/page_style.ts";
 import { Html, html } from "../report/html.ts";
-import { type Row, page, section } from "../report/page.ts";
+import { type Row, page, panel, section } from "../report/page.ts";
 import { plotStyle } from "../report/plot.ts";
+import { tableScript, tableStyle } from "../report/sortable_tables.ts";
 import { type JudgedClaim, type Verdict, claimSentence, shownMetrics, signed, verdictOf } from "./claims.ts";
 import { type ChartFigure, controlCharts } from "./figures.ts";
 import { type MethodMaps, type SamplePictures, type WordMaps, methodFigure, pictureScript, pictureStyle, sampleTable, wordFigure } from "./pictures.ts";
@@ -58,8 +56,8 @@ ${panel(`All ${samples.length} samples, failures first`, html`<p class="note qui
 <div class="about">${section("Settings", facts.settings)}${section("Work", facts.work)}</div>
 </main>
 <footer class="quiet">attnscope ${version}. Intervals hold 95 % of 1000 bootstrap resamples of films. Maps are not a diagnosis.</footer>
-<script>${new Html(pageScript + pictureScript)}</script>`;
-  return page("Generate to Ground", body, profileStyle + plotStyle + pictureStyle + paperStyle);
+<script>${new Html(tableScript + pictureScript)}</script>`;
+  return page("Generate to Ground", body, tableStyle + plotStyle + pictureStyle + paperStyle);
 }
 
 function figurePanel(figure: keyof typeof figures, content: Html, findings: readonly string[], controls: readonly Control[]): Html {

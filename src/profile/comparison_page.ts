@@ -1,8 +1,9 @@
 import { type Html, html } from "../report/html.ts";
+import { panel } from "../report/page.ts";
 import type { Comparison, Difference } from "./compare.ts";
 import { differenceColumns, formatSigned, wholeRows } from "./comparison_table.ts";
 import { familyOf } from "./families.ts";
-import { familyLegend, pageShell, panel, tile } from "./page_shell.ts";
+import { familyLegend, pageShell, tile } from "./page_shell.ts";
 import { formatMs } from "./units.ts";
 
 /** One self-contained page about two profiles. */

@@ -1,10 +1,11 @@
 import { type Html, html } from "../report/html.ts";
+import { panel } from "../report/page.ts";
 import { familyOf } from "./families.ts";
 import { findings } from "./findings.ts";
 import { flameGraph } from "./flame_graph.ts";
 import type { Measures } from "./measures.ts";
 import { memoryPlot } from "./memory_plot.ts";
-import { familyLegend, pageShell, panel, tile } from "./page_shell.ts";
+import { familyLegend, pageShell, tile } from "./page_shell.ts";
 import { rooflinePlot } from "./roofline.ts";
 import type { SavedProfile, ScopeMeasures } from "./saved_profile.ts";
 import { measureColumns, shortVariant } from "./table.ts";

@@ -1,7 +1,8 @@
 import { Html, html, type HtmlValue } from "../report/html.ts";
 import { page } from "../report/page.ts";
+import { tableScript, tableStyle } from "../report/sortable_tables.ts";
 import { allFamilies } from "./families.ts";
-import { pageScript } from "./page_script.ts";
+import { flameScript } from "./flame_script.ts";
 import { profileStyle } from "./page_style.ts";
 
 /** What a page about profiles shows. */
@@ -25,13 +26,8 @@ ${notes.map((note) => html`<div class="banner">${note[0].toUpperCase()}${note.sl
 ${body}
 </main>
 <footer class="quiet">${footer}</footer>
-<script>${new Html(pageScript)}</script>`;
-  return page(title, content, profileStyle);
-}
-
-/** A part of the page under its own head. */
-export function panel(head: string, ...content: HtmlValue[]): Html {
-  return html`<section class="panel"><h2>${head}</h2>${content}</section>`;
+<script>${new Html(tableScript + flameScript)}</script>`;
+  return page(title, content, tableStyle + profileStyle);
 }
 
 /** A number that stands for itself. */

@@ -3,7 +3,6 @@ import { familyStyle } from "./families.ts";
 /** What the profile's pages add to the report's style sheet. */
 export const profileStyle = `
 ${familyStyle}
-.panel { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 16px; margin: 18px 0; }
 .two { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 18px; align-items: start; }
 .two .panel { margin: 0; height: 100%; }
 @media (max-width: 900px) { .two { grid-template-columns: minmax(0, 1fr); } }
@@ -14,10 +13,6 @@ ${familyStyle}
 .tile span { color: var(--quiet); font-size: 0.84rem; line-height: 1.3; display: block; }
 .panel svg { display: block; width: 100%; height: auto; }
 .panel svg text { font-size: 11px; fill: var(--text); }
-.panel > p:last-child { margin-bottom: 0; }
-.findings { margin: 0; padding-left: 20px; font-size: 0.92rem; }
-.findings li { margin: 0 0 9px; }
-.findings li:last-child { margin: 0; }
 .swatch { width: 12px; height: 12px; border-radius: 2px; background: var(--family); display: inline-block; flex: none; }
 .panel .legend { margin: 10px 0 0; }
 .flame rect { fill: var(--family); }
@@ -40,28 +35,13 @@ ${["#5b8ff0", "#e58f2a", "#4ba88f", "#d9615a", "#9a78cf", "#b8a13a", "#cf7aa8", 
 .strip rect { fill: var(--accent); }
 .strip.host rect { fill: var(--warn-line); }
 .strip rect.ground { fill: var(--line); opacity: 0.5; }
-.wide { overflow-x: auto; }
-.measures { width: 100%; font-size: 0.86rem; }
-.measures td, .measures th { padding: 3px 0 3px 14px; }
-.measures td:first-child, .measures th:first-child { padding-left: 0; }
-.measures tbody tr:hover { background: color-mix(in srgb, var(--accent), transparent 92%); }
-.measures th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
-.measures th[aria-sort] button { color: var(--text); font-weight: 600; }
-.measures th[aria-sort="descending"] button::after { content: " ↓"; }
-.measures th[aria-sort="ascending"] button::after { content: " ↑"; }
 .measures .variant { color: var(--quiet); font-size: 0.92em; }
 .measures .swatch { margin-right: 7px; }
 .measures td.bar { background: linear-gradient(to left, color-mix(in srgb, var(--accent), transparent 72%) var(--part), transparent var(--part)) no-repeat 100% 50% / 100% 15px; }
-.measures td.worse, .worse { color: var(--bad); }
-.measures td.better, .better { color: var(--good); }
-.measures .noise { color: var(--quiet); }
-input[type="search"] { font: inherit; font-size: 0.9rem; color: inherit; background: var(--page); border: 1px solid var(--line); border-radius: 5px; padding: 3px 9px; margin: 0 0 8px; width: 260px; max-width: 100%; }
 pre { margin: 8px 0 0; padding: 12px; background: var(--page); border-radius: 5px; overflow-x: auto; font: 12.5px/1.45 ui-monospace, Menlo, Consolas, monospace; tab-size: 2; }
 pre .comment { color: var(--quiet); }
 .source { border-top: 1px solid var(--line); padding: 6px 0; }
 .source summary { color: var(--text); }
 .scopes { max-height: 620px; overflow-y: auto; }
-.scripted { display: none; }
-.has-script .scripted { display: block; }
-@media print { .panel { break-inside: avoid; } .scopes { max-height: none; } }
+@media print { .scopes { max-height: none; } }
 `;

@@ -1,7 +1,7 @@
-import { Html, html } from "./html.ts";
+import { Html, type HtmlValue, html } from "./html.ts";
 import { style } from "./style.ts";
 
-/** One self-contained page: no script, styles inline. `styles`: more of them than every page has. */
+/** One self-contained page, styles inline. `styles`: more of them than every page has. */
 export function page(title: string, body: Html, styles = ""): string {
   return html`<!doctype html>
 <html lang="en">
@@ -19,6 +19,11 @@ ${body}
 }
 
 export type Row = readonly [name: string, value: string];
+
+/** A part of a page under its own head. */
+export function panel(head: string, ...content: HtmlValue[]): Html {
+  return html`<section class="panel"><h2>${head}</h2>${content}</section>`;
+}
 
 /** A table of facts under a heading. */
 export function section(name: string, rows: readonly Row[]): Html {

@@ -58,5 +58,10 @@ td:last-child, th:last-child { padding-right: 0; }
 .about { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 18px; margin: 28px 0; }
 .about section { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 16px; }
 footer { padding-bottom: 40px; font-size: 0.87rem; }
-@media print { body { background: none; } .card, .about section { border-color: #bbb; } details { display: none; } }
+.panel { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 16px; margin: 18px 0; }
+.panel > p:last-child { margin-bottom: 0; }
+.findings { margin: 0; padding-left: 20px; font-size: 0.92rem; }
+.findings li { margin: 0 0 9px; }
+.findings li:last-child { margin: 0; }
+@media print { body { background: none; } .card, .about section { border-color: #bbb; } .panel { break-inside: avoid; } details { display: none; } }
 `;

@@ -1,39 +1,5 @@
-/**
- * The page's script, plain JavaScript: tables sort by the head that is clicked, the kernels' table shows what matches the
- * search, and the flame graph enlarges the frame that is clicked. Without it the page shows all the same.
- */
-export const pageScript = `
-document.documentElement.classList.add("has-script");
-
-for (const table of document.querySelectorAll("table.measures")) {
-  const body = table.tBodies[0];
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => {
-    const button = document.createElement("button");
-    button.append(...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const descending = head.getAttribute("aria-sort") !== "descending";
-      for (const other of heads) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", descending ? "descending" : "ascending");
-      const keyOf = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
-      const compare = (a, b) => (isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b);
-      const rows = [...body.rows].sort((a, b) => (descending ? -1 : 1) * compare(keyOf(a), keyOf(b)));
-      body.append(...rows);
-    });
-  });
-}
-
-for (const field of document.querySelectorAll("input[data-filters]")) {
-  field.addEventListener("input", () => {
-    const words = field.value.toLowerCase().split(/\\s+/).filter(Boolean);
-    for (const row of document.getElementById(field.dataset.filters).tBodies[0].rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-    }
-  });
-}
-
+/** Lets the flame graph enlarge the frame that is clicked. Plain JavaScript; without it the page shows all the same. */
+export const flameScript = `
 const flame = document.querySelector(".flame");
 if (flame) {
   const width = Number(flame.dataset.width);
