@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { encode } from "fast-png";
+import { readFilm } from "../src/data/decode_node.ts";
 import type { ResultRecord } from "../src/report/result_record.ts";
 import { type Outcome, runCli, samples, temporaryFolder } from "./cli_process.ts";
 
@@ -143,6 +144,20 @@ test("a film that the model was not made for is warned of, once", async () => {
   const record: ResultRecord = JSON.parse(readFileSync(join(out, "a__effusion", "result.json"), "utf8"));
   assert.equal(record.warnings.length, 2);
   assert.match(stderr, /^warning: films smaller than the model's 128 x 128 pixels are padded, not enlarged$/m);
+});
+
+test("--dicom leaves both objects too, and nothing of the source's headers anywhere", async () => {
+  const out = join(films, "dicom");
+  const source = "test/films/explicit_little_u12.dcm";
+  assert.ok(readFileSync(source, "latin1").includes("Secret"));
+  const { code, stdout, stderr } = await runCli(["ground", source, "--phrase", "effusion", "--steps", "1", "--merge", "none", "--dicom", "--json", "--out", out], { cache });
+  assert.equal(code, 0, stderr);
+  const folder = join(out, "explicit_little_u12__effusion");
+  assert.deepEqual(readdirSync(folder).sort(), ["heat.png", "map.npy", "mask.png", "overlay.dcm", "overlay.png", "result.json", "segmentation.dcm"]);
+  const [picture, object] = [await readFilm(join(folder, "overlay.png")), await readFilm(join(folder, "overlay.dcm"))];
+  assert.deepEqual(object.data, picture.data);
+  const written = readdirSync(out, { recursive: true, encoding: "utf8" }).filter((path) => /\.\w+$/.test(path));
+  for (const text of [stdout, stderr, ...written.map((path) => readFileSync(join(out, path), "latin1"))]) assert.ok(!text.includes("Secret"));
 });
 
 describe("bad input is one line, exit code 2, and leaves nothing", () => {

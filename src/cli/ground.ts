@@ -19,6 +19,7 @@ export function groundCommand(): Command {
     .requiredOption("--phrase <text...>", "what to look for; every phrase is grounded in every image")
     .option("--label <name>", "the disease of --tokens disease, such as \"Pleural Effusion\"")
     .option("--per-word", "also make a map of every word: words.png")
+    .option("--dicom", "also write overlay.dcm (secondary capture) and segmentation.dcm; nothing of a source's headers goes in")
     .option("--boxes <file>", "JSON with reference boxes to draw: [{\"image\": \"film.png\", \"boxes_xywh\": [[x, y, w, h]]}]");
   return addMethodOptions(addStepsOption(addRunOptions(command), defaultSettings.steps)).action(ground);
 }

@@ -18,6 +18,8 @@ export interface RunOptions {
   memoryBudget?: number;
   /** Whether text biases are kept on the disk. */
   cache: boolean;
+  /** Also write each result as DICOM. */
+  dicom?: boolean;
   json?: boolean;
 }
 

@@ -117,7 +117,7 @@ async function groundAll(films: AsyncIterable<FilmWork>, plan: RunPlan, output: 
           run.warnings.push(warning);
           log(`warning: ${warning}`);
         }
-        const finished = await writeResult(items[i].work, result, { pipeline, output, warnings, results: results.length, gpuBytesPeak });
+        const finished = await writeResult(items[i].work, result, { pipeline, output, warnings, results: results.length, gpuBytesPeak, dicom: options.dicom });
         run.results.push(finished);
         plan.onResult?.(finished);
       }
@@ -180,12 +180,13 @@ interface WriteContext {
   warnings: readonly string[];
   results: number;
   gpuBytesPeak: number;
+  dicom?: boolean;
 }
 
-async function writeResult(work: FilmWork, result: GroundResult, { pipeline, output, ...context }: WriteContext): Promise<FinishedResult> {
+async function writeResult(work: FilmWork, result: GroundResult, { pipeline, output, dicom, ...context }: WriteContext): Promise<FinishedResult> {
   const { path, sha256, boxes } = work;
   const record = resultRecord(result, { ...context, version, ldm: pipeline.ldm, imageName: basename(path), imageSha256: sha256, boxes });
-  const { folder, written } = await output.add(resultName(path, record.phrase), { imageSha256: sha256, phrase: record.phrase }, (at) => writeResultFiles(at, result, record, boxes));
+  const { folder, written } = await output.add(resultName(path, record.phrase), { imageSha256: sha256, phrase: record.phrase }, (at) => writeResultFiles(at, result, record, { boxes, dicom }));
   return { folder, path, record, thumbnails: written };
 }
 

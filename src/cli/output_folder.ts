@@ -37,7 +37,7 @@ export function resultName(imagePath: string, phrase: string): string {
 }
 
 /** Files of a result folder. */
-export const resultFiles = ["overlay.png", "heat.png", "mask.png", "map.npy", "words.png", "result.json"] as const;
+export const resultFiles = ["overlay.png", "heat.png", "mask.png", "map.npy", "words.png", "overlay.dcm", "segmentation.dcm", "result.json"] as const;
 
 /** Makes the folder, or finds out at once that it cannot be written. @throws InputError */
 export async function openOutputFolder(location: string): Promise<OutputFolder> {

@@ -29,7 +29,7 @@ export function overlay(film: Film, map: ArrayLike<number>, side: number, plan: 
     const colour = jetIndex(value);
     for (let c = 0; c < 3; c++) data[4 * pixel + c] = (1 - alpha) * data[4 * pixel + c] + alpha * jetTable[colour + c];
   });
-  if (outline) drawContour(picture, foreground(outline, side, plan), MAGENTA);
+  if (outline) drawContour(picture, filmMask(outline, side, plan), MAGENTA);
   drawBoxes(picture, boxes, WHITE);
   return picture;
 }
@@ -44,13 +44,13 @@ export function heatPicture(map: ArrayLike<number>, side: number, plan: Preproce
 /** The mask at the film's size: white where it points, black elsewhere. */
 export function maskPicture(mask: ArrayLike<number>, side: number, plan: PreprocessPlan): Picture {
   const picture = emptyPicture(plan);
-  const isForeground = foreground(mask, side, plan);
+  const isForeground = filmMask(mask, side, plan);
   for (let pixel = 0; pixel < isForeground.length; pixel++) paint(picture, pixel, isForeground[pixel] ? WHITE : [0, 0, 0]);
   return picture;
 }
 
-/** Film pixels whose mask, spread bilinearly, rounds to 1. */
-function foreground(mask: ArrayLike<number>, side: number, plan: PreprocessPlan): Uint8Array {
+/** The mask of side * side values at the film's size: 1 at pixels where it, spread bilinearly, rounds to 1. [height * width] */
+export function filmMask(mask: ArrayLike<number>, side: number, plan: PreprocessPlan): Uint8Array {
   const pixels = new Uint8Array(plan.width * plan.height);
   forSeenPixels(mask, side, plan, (pixel, value) => {
     if (value >= 0.5) pixels[pixel] = 1;

@@ -49,6 +49,7 @@ function toSharp({ width, height, data }: Picture) {
   return sharp(data, { raw: { width, height, channels: 4 }, limitInputPixels: false });
 }
 
-function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
+/** Writes a file, under its name only when it is complete. @throws InputError where it cannot be written */
+export function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
   return writeFileAtomically(path, (sink) => sink.write(bytes));
 }
