@@ -69,12 +69,12 @@ test("a step is recorded once and replayed without growth", async () => {
 test("tensors of a step share buffers of other sizes when their times are over", async () => {
   const step = gpu.record("step", () => {
     const small = gpu.scope("large", () => {
-      const large = full(gpu, [3000], 1);
-      const sum = full(gpu, [1000], 2);
+      const large = full(gpu, [3072], 1);
+      const sum = full(gpu, [1024], 2);
       large.free();
       return sum;
     });
-    return [small, full(gpu, [2000], 3)];
+    return [small, full(gpu, [2048], 3)];
   });
   const [small, medium] = step.result;
   assert.equal(step.bytes, 12_288 + 4096, "the last tensor takes over the first one's buffer");
@@ -83,7 +83,7 @@ test("tensors of a step share buffers of other sizes when their times are over",
     assert.ok((await small.read()).every((value) => value === 2));
     assert.ok((await medium.read()).every((value) => value === 3));
   }
-  medium.write(new Float32Array(2000).fill(4));
+  medium.write(new Float32Array(2048).fill(4));
   assert.ok((await medium.read()).every((value) => value === 4));
   step.free();
   assert.throws(() => gpu.record("written", () => gpu.tensor(Float32Array.of(1), [1])), /write its tensors after that/);

@@ -33,10 +33,10 @@ export interface BufferArena {
 const storageUsage = bufferUsage.storage | bufferUsage.copyDestination | bufferUsage.copySource;
 const smallest = 256;
 
-/** Sizes are rounded up to an eighth of their power of two: at most 12.5 % of a buffer is slack. */
+/** Sizes are rounded up to a thirty-second of their power of two: at most 3 % of a large buffer is slack. */
 export function sizeClass(bytes: number): number {
   if (bytes <= smallest) return smallest;
-  const step = Math.max(smallest, 2 ** (Math.floor(Math.log2(bytes)) - 3));
+  const step = Math.max(smallest, 2 ** (Math.floor(Math.log2(bytes)) - 5));
   return Math.ceil(bytes / step) * step;
 }
 

@@ -11,6 +11,23 @@ import type { Parameter, ParameterScope } from "./parameters.ts";
 type LinearArguments = Omit<Parameters<typeof linear>[1], "weight" | "bias">;
 type ConvArguments = Omit<Parameters<typeof conv2d>[1], "weight" | "bias" | "stride" | "padding">;
 
+/** `use(x)`; then x is given back, before its scope ends: its buffer serves what follows. A tape keeps what it needs. */
+export function consume<R>(x: Tensor, use: (x: Tensor) => R): R {
+  const result = use(x);
+  x.free();
+  return result;
+}
+
+/** A module that maps one tensor to another. */
+export interface Layer {
+  forward(x: Tensor): Tensor;
+}
+
+/** x through layers in order; x and what each layer gives to the next are given back. */
+export function sequence(x: Tensor, layers: readonly Layer[]): Tensor {
+  return layers.reduce((y, layer) => consume(y, (y) => layer.forward(y)), x);
+}
+
 /** torch.nn.Linear: x [..., in] -> [..., out], with the low-rank product of a LoRA where its weight has one. */
 export class Linear {
   readonly weight: Parameter;

@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor.ts";
-import { Conv2d, GroupNorm, Linear } from "./layers.ts";
+import { Conv2d, GroupNorm, Linear, consume } from "./layers.ts";
 import type { ParameterScope } from "./parameters.ts";
 
 /** Sizes of a ResnetBlock2D. `timeChannels` absent: no time embedding (VAE). */
@@ -39,10 +39,11 @@ export class ResnetBlock2D {
     return x.gpu.scope("resnet", () => {
       // 1. First convolution, the time embedding as a shift of every channel
       const shift = time && this.#timeProjection?.forward(time); // [B, out]
-      const h1 = this.#conv1.forward(this.#norm1.forward(x, { silu: true, skip }), { shift }); // [B, H, W, out]
+      const h1 = consume(this.#norm1.forward(x, { silu: true, skip }), (normed) => this.#conv1.forward(normed, { shift })); // [B, H, W, out]
       // 2. Second convolution onto the shortcut
+      const h2 = consume(h1, (h) => this.#norm2.forward(h, { silu: true }));
       const shortcut = this.#shortcut ? this.#shortcut.forward(x, { skip }) : x;
-      return this.#conv2.forward(this.#norm2.forward(h1, { silu: true }), { residual: shortcut });
+      return this.#conv2.forward(h2, { residual: shortcut });
     });
   }
 }

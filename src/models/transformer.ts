@@ -1,6 +1,6 @@
 import { attention, crossAttention } from "../ops/attention.ts";
 import type { Tensor } from "../tensor.ts";
-import { Conv2d, GEGLU, GroupNorm, LayerNorm, Linear } from "./layers.ts";
+import { Conv2d, GEGLU, GroupNorm, LayerNorm, Linear, consume } from "./layers.ts";
 import type { ParameterScope } from "./parameters.ts";
 
 /** Keys and values of one cross-attention layer, projected from the text once: both [P, N, inner]. */
@@ -56,7 +56,9 @@ class SelfAttention {
   /** x [B, N, width], normalised from `residual`, to [B, N, width]. */
   forward(x: Tensor, residual: Tensor): Tensor {
     return x.gpu.scope("attn1", () => {
-      const o = attention(this.#q.forward(x), this.#k.forward(x), this.#v.forward(x), { heads: this.#heads });
+      const [q, k, v] = [this.#q, this.#k, this.#v].map((projection) => projection.forward(x));
+      const o = attention(q, k, v, { heads: this.#heads });
+      for (const projected of [q, k, v]) projected.free();
       return this.#out.forward(o, { residual });
     });
   }
@@ -129,10 +131,14 @@ class BasicTransformerBlock {
   /** x [B, H * W, width] to the same shape. */
   forward(x: Tensor, context: TextContext, height: number, width: number): Tensor {
     // 1. Self-attention  2. Cross-attention  3. Feed-forward
-    const x1 = this.#attn1.forward(this.#norm1.forward(x), x);
-    const x2 = this.attn2.forward(this.#norm2.forward(x1), x1, context, height, width);
+    const x1 = consume(this.#norm1.forward(x), (normed) => this.#attn1.forward(normed, x));
+    const x2 = consume(this.#norm2.forward(x1), (normed) => this.attn2.forward(normed, x1, context, height, width));
     if (context.sink?.done) return x2;
-    return x.gpu.scope("ff", () => this.#down.forward(this.#gate.forward(this.#norm3.forward(x2)), { residual: x2 }));
+    x1.free();
+    return x.gpu.scope("ff", () => {
+      const gated = consume(this.#norm3.forward(x2), (normed) => this.#gate.forward(normed));
+      return this.#down.forward(gated, { residual: x2 });
+    });
   }
 }
 
@@ -169,9 +175,10 @@ export class Transformer2DModel {
   forward(x: Tensor, context: TextContext): Tensor {
     return x.gpu.scope("attention", () => {
       const [batch, height, width, channels] = x.shape;
-      let tokens = this.#projIn.forward(this.#norm.forward(x)).reshape(batch, height * width, channels);
+      const projected = consume(this.#norm.forward(x), (normed) => this.#projIn.forward(normed));
+      let tokens = consume(projected, (p) => p.reshape(batch, height * width, channels));
       for (const block of this.#blocks) {
-        tokens = block.forward(tokens, context, height, width);
+        tokens = consume(tokens, (t) => block.forward(t, context, height, width));
         if (context.sink?.done) return x;
       }
       return this.#projOut.forward(tokens.reshape(batch, height, width, channels), { residual: x });

@@ -5,7 +5,7 @@ import { timestepEmbedding } from "../ops/embed.ts";
 import { silu } from "../ops/pointwise.ts";
 import type { Named } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { Conv2d, GroupNorm, Linear } from "./layers.ts";
+import { Conv2d, GroupNorm, Linear, consume } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 import { ResnetBlock2D } from "./resnet_block.ts";
 import { type CrossAttention, type KeyValues, type TextContext, Transformer2DModel } from "./transformer.ts";
@@ -118,7 +118,11 @@ export class UNet2DConditionModel implements Model {
     this.#checkSample(sample);
     const wrap = options.gradientCheckpointing ? checkpoint : <I extends Named>(inputs: I, fn: (inputs: I) => Tensor) => fn(inputs);
     const convolve = (resnet: ResnetBlock2D, x: Tensor, others: { time: Tensor; skip?: Tensor }) => wrap({ x, ...others }, ({ x, ...others }) => resnet.forward(x, others));
-    const attend = (attention: Transformer2DModel | undefined, x: Tensor) => (attention ? wrap({ x }, ({ x }) => attention.forward(x, context)) : x);
+    const attend = (attention: Transformer2DModel | undefined, x: Tensor) => {
+      const attended = attention ? wrap({ x }, ({ x }) => attention.forward(x, context)) : x;
+      if (attended !== x) x.free(); // nothing else reads what a ResNet gave
+      return attended;
+    };
     return sample.gpu.scope("unet", () => {
       const { gpu } = sample;
       const done = () => context.sink?.done === true;
@@ -153,7 +157,7 @@ export class UNet2DConditionModel implements Model {
       x = gpu.scope("mid_block", () => {
         const [resnet0, resnet1] = this.#mid.resnets;
         const attended = attend(this.#mid.attentions[0], convolve(resnet0, x, { time }));
-        return done() ? attended : convolve(resnet1, attended, { time });
+        return done() ? attended : consume(attended, (y) => convolve(resnet1, y, { time }));
       });
       if (done()) return undefined;
 
@@ -163,12 +167,12 @@ export class UNet2DConditionModel implements Model {
           let y = x;
           for (const [j, resnet] of block.resnets.entries()) {
             const skip = skips.pop() as Tensor;
-            y = convolve(resnet, y, { time, skip });
-            skip.free(); // read for the last time: its buffer serves the rest of the way up
+            y = consume(y, (y) => consume(skip, (skip) => convolve(resnet, y, { time, skip })));
             y = attend(block.attentions[j], y);
             if (done()) return y;
           }
-          return block.upsample ? block.upsample.forward(y, { upsample: true }) : y;
+          const { upsample } = block;
+          return upsample ? consume(y, (y) => upsample.forward(y, { upsample: true })) : y;
         });
         if (done()) return undefined;
       }

@@ -2,7 +2,7 @@ import { attention } from "../ops/attention.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Config, ConfigReader } from "../config.ts";
 import { currentAttentionName } from "../weights/rename.ts";
-import { Conv2d, GroupNorm, Linear } from "./layers.ts";
+import { Conv2d, GroupNorm, type Layer, Linear, consume, sequence } from "./layers.ts";
 import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 import { ResnetBlock2D } from "./resnet_block.ts";
 
@@ -69,7 +69,7 @@ class VaeAttention {
   forward(x: Tensor): Tensor {
     return x.gpu.scope("attention", () => {
       const [batch, height, width, channels] = x.shape;
-      const tokens = this.#norm.forward(x).reshape(batch, height * width, channels);
+      const tokens = consume(this.#norm.forward(x), (normed) => normed.reshape(batch, height * width, channels));
       const o = attention(this.#q.forward(tokens), this.#k.forward(tokens), this.#v.forward(tokens), { heads: 1 });
       return this.#out.forward(o.reshape(batch, height, width, channels), { residual: x });
     });
@@ -78,32 +78,23 @@ class VaeAttention {
 
 /** ResNet, attention, ResNet at the lowest resolution. */
 class MidBlock {
-  readonly #resnets: ResnetBlock2D[];
-  readonly #attention: VaeAttention | undefined;
+  readonly #layers: readonly Layer[];
 
   constructor(p: ParameterScope, channels: number, groups: number, withAttention: boolean) {
-    this.#resnets = [0, 1].map((i) => new ResnetBlock2D(p.at("resnets").at(i), { inChannels: channels, outChannels: channels, groups, eps }));
-    this.#attention = withAttention ? new VaeAttention(p.at("attentions.0"), channels, groups) : undefined;
+    const [first, last] = [0, 1].map((i) => new ResnetBlock2D(p.at("resnets").at(i), { inChannels: channels, outChannels: channels, groups, eps }));
+    this.#layers = withAttention ? [first, new VaeAttention(p.at("attentions.0"), channels, groups), last] : [first, last];
   }
 
   forward(x: Tensor): Tensor {
-    return x.gpu.scope("mid_block", () => {
-      const h = this.#resnets[0].forward(x);
-      return this.#resnets[1].forward(this.#attention?.forward(h) ?? h);
-    });
+    return x.gpu.scope("mid_block", () => sequence(x, this.#layers));
   }
-}
-
-/** A resolution of encoder or decoder: ResNets and, but for the last, a change of resolution. */
-interface VaeBlock {
-  resnets: ResnetBlock2D[];
-  resample?: Conv2d;
 }
 
 /** diffusers' Encoder and Decoder share this shape: convolution, blocks with the middle at one end, normalised convolution. */
 class Encoder {
   readonly #convIn: Conv2d;
-  readonly #blocks: VaeBlock[];
+  /** By resolution: ResNets and, but for the last, a change of resolution. */
+  readonly #blocks: readonly (readonly Layer[])[];
   readonly #mid: MidBlock;
   readonly #normOut: GroupNorm;
   readonly #convOut: Conv2d;
@@ -114,9 +105,9 @@ class Encoder {
     this.#blocks = channels.map((outChannels, i) => {
       const block = p.at("down_blocks").at(i);
       const resnets = Array.from({ length: layers }, (_, j) => new ResnetBlock2D(block.at("resnets").at(j), { inChannels: j === 0 ? channels[Math.max(0, i - 1)] : outChannels, outChannels, groups, eps }));
-      if (i === channels.length - 1) return { resnets };
+      if (i === channels.length - 1) return resnets;
       // The VAE pads its strided convolutions at the bottom and the right only.
-      return { resnets, resample: new Conv2d(block.at("downsamplers.0.conv"), outChannels, outChannels, { kernel: 3, stride: 2, padding: [0, 0, 1, 1] }) };
+      return [...resnets, new Conv2d(block.at("downsamplers.0.conv"), outChannels, outChannels, { kernel: 3, stride: 2, padding: [0, 0, 1, 1] })];
     });
     const last = channels[channels.length - 1];
     this.#mid = new MidBlock(p.at("mid_block"), last, groups, config.midAttention);
@@ -127,12 +118,7 @@ class Encoder {
   forward(image: Tensor): Tensor {
     const { gpu } = image;
     let x = this.#convIn.forward(image);
-    for (const [i, block] of this.#blocks.entries()) {
-      x = gpu.scope(`down_blocks.${i}`, () => {
-        const h = block.resnets.reduce((y, resnet) => resnet.forward(y), x);
-        return block.resample?.forward(h) ?? h;
-      });
-    }
+    for (const [i, block] of this.#blocks.entries()) x = gpu.scope(`down_blocks.${i}`, () => sequence(x, block));
     return this.#convOut.forward(this.#normOut.forward(this.#mid.forward(x), { silu: true }));
   }
 }
@@ -140,7 +126,8 @@ class Encoder {
 class Decoder {
   readonly #convIn: Conv2d;
   readonly #mid: MidBlock;
-  readonly #blocks: VaeBlock[];
+  /** By resolution: ResNets and, but for the last, a change of resolution. */
+  readonly #blocks: readonly (readonly Layer[])[];
   readonly #normOut: GroupNorm;
   readonly #convOut: Conv2d;
 
@@ -152,8 +139,9 @@ class Decoder {
     this.#blocks = channels.map((outChannels, i) => {
       const block = p.at("up_blocks").at(i);
       const resnets = Array.from({ length: layers + 1 }, (_, j) => new ResnetBlock2D(block.at("resnets").at(j), { inChannels: j === 0 ? channels[Math.max(0, i - 1)] : outChannels, outChannels, groups, eps }));
-      if (i === channels.length - 1) return { resnets };
-      return { resnets, resample: new Conv2d(block.at("upsamplers.0.conv"), outChannels, outChannels, { kernel: 3 }) };
+      if (i === channels.length - 1) return resnets;
+      const conv = new Conv2d(block.at("upsamplers.0.conv"), outChannels, outChannels, { kernel: 3 });
+      return [...resnets, { forward: (x: Tensor) => conv.forward(x, { upsample: true }) }];
     });
     this.#normOut = new GroupNorm(p.at("conv_norm_out"), groups, channels[channels.length - 1], eps);
     this.#convOut = new Conv2d(p.at("conv_out"), channels[channels.length - 1], config.outChannels, { kernel: 3 });
@@ -162,12 +150,7 @@ class Decoder {
   forward(latent: Tensor): Tensor {
     const { gpu } = latent;
     let x = this.#mid.forward(this.#convIn.forward(latent));
-    for (const [i, block] of this.#blocks.entries()) {
-      x = gpu.scope(`up_blocks.${i}`, () => {
-        const h = block.resnets.reduce((y, resnet) => resnet.forward(y), x);
-        return block.resample?.forward(h, { upsample: true }) ?? h;
-      });
-    }
+    for (const [i, block] of this.#blocks.entries()) x = gpu.scope(`up_blocks.${i}`, () => sequence(x, block));
     return this.#convOut.forward(this.#normOut.forward(x, { silu: true }));
   }
 }
