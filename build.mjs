@@ -79,7 +79,8 @@ async function bundle(kernels) {
   // Each on its own: what these share with the library would be cut into scripts too small to compress well.
   await esbuild.build({ ...browser, entryPoints: { worker_host: "src/worker/host.ts" }, plugins: [throughDoors] });
   await esbuild.build({ ...browser, entryPoints: { worker: "src/worker/client.ts" } });
-  await esbuild.build({ ...browser, entryPoints: { page: "src/page/main.tsx" }, jsx: "automatic", jsxImportSource: "preact", chunkNames: "page-[hash]" });
+  const page = await esbuild.build({ ...browser, entryPoints: { page: "src/page/main.tsx" }, jsx: "automatic", jsxImportSource: "preact", chunkNames: "page-[hash]", metafile: true });
+  dropPackageMaps(page.metafile);
   for (const file of ["index.html", "page.css"]) copyFileSync(join(root, "src/page", file), join(root, "dist/browser", file));
   const codecs = createRequire(import.meta.url).resolve("dcmjs-codecs");
   copyFileSync(join(codecs, "../dcmjs-native-codecs.wasm"), join(root, "dist/browser/dcmjs-native-codecs.wasm"));

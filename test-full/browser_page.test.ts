@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import dicomParser from "dicom-parser";
+import { unzipSync } from "fflate";
 import type { Download, Page } from "playwright-core";
 import { decodeFilm, readFilm } from "../src/data/decode_node.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
@@ -172,6 +174,17 @@ describe("the page in Chromium", needsChromium, () => {
     const picture = await decodeFilm(await saved("Save PNG"), "saved.png");
     assert.deepEqual([picture.width, picture.height, picture.channels], [inNode.film.width, inNode.film.height, 3]);
     assert.notDeepEqual([...picture.data.subarray(0, 300)], [...inNode.film.data.subarray(0, 300)]);
+  });
+
+  test("saves the picture and the mask as DICOM", async () => {
+    const files = unzipSync(await saved("Save DICOM"));
+    assert.deepEqual(Object.keys(files), ["overlay.dcm", "segmentation.dcm"]);
+    const [object, picture] = [await decodeFilm(files["overlay.dcm"], "overlay.dcm"), await decodeFilm(await saved("Save PNG"), "saved.png")];
+    assert.deepEqual(object.data, picture.data);
+    const { elements, byteArray } = dicomParser.parseDicom(files["segmentation.dcm"]);
+    const { dataOffset, length } = elements.x7fe00010;
+    assert.equal(length, (picture.width * picture.height) / 8);
+    assert.ok(byteArray.subarray(dataOffset, dataOffset + length).some((bits) => bits > 0));
   });
 
   test("tells the times of the kernels", async () => {

@@ -1,6 +1,6 @@
-import type { Box } from "../data/preprocess.ts";
-import { planPreprocess } from "../data/preprocess.ts";
-import { overlay } from "../data/render.ts";
+import type { Picture } from "../data/draw.ts";
+import { type Box, planPreprocess } from "../data/preprocess.ts";
+import { filmMask, overlay } from "../data/render.ts";
 import type { ExploredMap } from "../grounding/exploration.ts";
 import type { WorkerExploration } from "../worker/client.ts";
 import type { Engine } from "./engine.ts";
@@ -26,6 +26,7 @@ export function PanelExports(finished: FinishedMap) {
     <p class="exports">
       <button type="button" onClick={async () => save(`${name}.png`, await overlayPng(finished))}>Save PNG</button>
       <button type="button" onClick={() => save(`${name}.json`, new Blob([JSON.stringify(recordOf(finished), undefined, 1)], { type: "application/json" }))}>Save JSON</button>
+      <button type="button" title="secondary capture of the picture and segmentation of the mask, without a patient's data, in one archive" onClick={async () => save(`${name}-dicom.zip`, await dicomArchive(finished))}>Save DICOM</button>
     </p>
   );
 }
@@ -45,16 +46,27 @@ function fileName({ film: { film }, exploration }: FinishedMap): string {
 }
 
 /** The map over the film at its full size. */
-function overlayPng({ film: { film }, exploration, explored, reading, settings, box }: FinishedMap): Promise<Blob> {
+function overlayOf({ film: { film }, exploration, explored, reading, settings, box }: FinishedMap): Picture {
   const { side, imageSize } = exploration;
-  const { width, height, data } = overlay(film, explored.map, side, planPreprocess(film.width, film.height, imageSize), {
+  return overlay(film, explored.map, side, planPreprocess(film.width, film.height, imageSize), {
     alpha: settings.alpha,
     boxes: box ? [box] : [],
     outline: settings.showMask ? reading.mask : undefined,
   });
+}
+
+function overlayPng(finished: FinishedMap): Promise<Blob> {
+  const { width, height, data } = overlayOf(finished);
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d")?.putImageData(new ImageData(data, width, height), 0, 0);
   return canvas.convertToBlob({ type: "image/png" });
+}
+
+async function dicomArchive(finished: FinishedMap): Promise<Blob> {
+  const { film: { film }, exploration: { phrase, side, imageSize }, reading } = finished;
+  const mask = filmMask(reading.mask, side, planPreprocess(film.width, film.height, imageSize));
+  const { dicomZip } = await import("./dicom_zip.ts");
+  return dicomZip({ overlay: overlayOf(finished), mask, phrase: phrase.phrase });
 }
 
 /** What the JSON file holds: pixels are the film's unless said otherwise. */
