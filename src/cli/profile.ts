@@ -17,6 +17,7 @@ import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { readFilmsFile } from "./films_file.ts";
 import { wholeNumber } from "./numbers.ts";
 import { shippedModel, version } from "./package.ts";
+import { memoryCommand } from "./profile_memory.ts";
 import { writeText } from "./result_files.ts";
 
 interface ProfileOptions {
@@ -32,7 +33,7 @@ interface ProfileOptions {
   json?: boolean;
 }
 
-/** `profile`, and `profile compare A B`. */
+/** `profile`, `profile compare A B` and `profile memory`. */
 export function profileCommand(): Command {
   return createCommand("profile", "where the time goes: by kernel and scope, beside what the device reaches at best", "profile --what unet --html profile.html --json > before.json")
     .addOption(new Option("--what <work>", "what to do: ground a phrase, U-Net forward passes, training steps, the autoencoder, the text encoder").choices(workNames).default("ground"))
@@ -47,7 +48,8 @@ export function profileCommand(): Command {
     .action(profile)
     // Options behind the name of a subcommand are its own.
     .enablePositionalOptions()
-    .addCommand(compareCommand());
+    .addCommand(compareCommand())
+    .addCommand(memoryCommand());
 }
 
 async function profile({ html, trace, json, ...options }: ProfileOptions): Promise<void> {

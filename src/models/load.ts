@@ -72,6 +72,11 @@ export async function loadModel(gpu: Gpu, model: Model, checkpoint: TensorSource
   }
 }
 
+/** Gives a model's parameters their tensors with nothing in them, owned by the present scope: for plans. Throws WeightsError for one that no binding holds. */
+export function allocateModel(gpu: Gpu, model: Model, dtype: Float): void {
+  for (const parameter of model.parameters.values()) parameter.fill(gpu.scope("weights", () => allocate(gpu, parameter, dtype)).map(({ tensor }) => tensor));
+}
+
 function unpackSlab(
   gpu: Gpu,
   parameter: Parameter,
