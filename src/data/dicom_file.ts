@@ -1,7 +1,7 @@
 import dicomParser, { type DataSet, type Element } from "dicom-parser";
 import { Inflate } from "fflate";
+import { concatenate } from "../bytes.ts";
 import { InputError } from "../errors.ts";
-import { concatenate } from "./bytes.ts";
 import { checkFilmSize } from "./film.ts";
 
 /** Colour models that are drawn; see DICOM PS3.3 C.7.6.3.1.2. */

@@ -1,5 +1,5 @@
+import { concatenate } from "../bytes.ts";
 import { InputError } from "../errors.ts";
-import { concatenate } from "./bytes.ts";
 import { checkFilmSize, type Film } from "./film.ts";
 
 /** Decodes a JPEG file of 1 (grey), 3 or 4 (CMYK) components to 8-bit grey or RGB, as it is stored: not turned, no profile applied. */

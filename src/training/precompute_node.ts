@@ -100,18 +100,20 @@ async function encodeFilms({ gpu, vae }: LatentEncoders, samples: readonly DataS
   const batch = Math.max(1, Math.floor(BATCH_PIXELS / sampleSize ** 2));
   for (let start = 0; start < samples.length; start += batch) {
     signal?.throwIfAborted();
-    const films = await Promise.all(samples.slice(start, start + batch).map(async (sample, i) => {
+    const films = samples.slice(start, start + batch);
+    const filmShape = [sampleSize, sampleSize, 3];
+    const pixels = new Float32Array(films.length * sizeOf(filmShape));
+    await Promise.all(films.map(async (sample, i) => {
       try {
-        return prepareImage(await readFilm(sample.imagePath), sampleSize);
+        pixels.set(prepareImage(await readFilm(sample.imagePath), sampleSize), i * sizeOf(filmShape));
       } catch (error) {
         if (!(error instanceof InputError)) throw error;
         skipped.leaveOut(sample.line, error.message);
         failed.push(start + i);
-        return new Float32Array(sampleSize ** 2 * 3);
       }
     }));
     const parts = gpu.scope("precompute", () => {
-      const moments = vae.encode(gpu.tensor(concatenate(films), [films.length, sampleSize, sampleSize, 3]));
+      const moments = vae.encode(gpu.tensor(pixels, [films.length, ...filmShape]));
       return [sliceLast(moments, 0, latentChannels), sliceLast(moments, latentChannels, 2 * latentChannels)];
     });
     mean.set(await readAndFree(parts[0]), start * itemSize);
@@ -159,14 +161,4 @@ async function readAndFree(tensor: Tensor): Promise<Float32Array> {
 
 function floats(name: string, shape: readonly number[], values: Float32Array) {
   return { name, dtype: "F32" as const, shape, chunks: () => [new Uint8Array(values.buffer, values.byteOffset, values.byteLength)] };
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

@@ -42,14 +42,14 @@ export function readTarget(source: Pick<ByteSource, "name" | "size">, offset: nu
   return into.subarray(0, length);
 }
 
-/** Bytes in memory as a source. */
-export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+/** A source that holds nothing open. `bytesOf` gives the bytes from `start` to before `end`. */
+function sourceOf(name: string, size: number, bytesOf: (start: number, end: number) => Promise<Uint8Array> | Uint8Array): ByteSource {
   const source = {
     name,
-    size: bytes.byteLength,
+    size,
     async read(offset: number, length: number, into?: Uint8Array) {
       const target = readTarget(source, offset, length, into);
-      target.set(bytes.subarray(offset, offset + length));
+      target.set(await bytesOf(offset, offset + length));
       return target;
     },
     async close() {},
@@ -57,22 +57,19 @@ export function memorySource(name: string, bytes: Uint8Array): ByteSource {
   return source;
 }
 
+/** Bytes in memory as a source. */
+export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+  return sourceOf(name, bytes.byteLength, (start, end) => bytes.subarray(start, end));
+}
+
 /** A Blob or a File that the user chose as a source; its bytes stay where the browser keeps them. */
 export function blobSource(name: string, blob: Blob): ByteSource {
-  const source = {
-    name,
-    size: blob.size,
-    async read(offset: number, length: number, into?: Uint8Array) {
-      const target = readTarget(source, offset, length, into);
-      const bytes = await blob.slice(offset, offset + length).arrayBuffer().catch((cause: unknown) => {
-        throw new WeightsError(name, "the file can no longer be read; choose it again", { cause });
-      });
-      target.set(new Uint8Array(bytes));
-      return target;
-    },
-    async close() {},
-  };
-  return source;
+  return sourceOf(name, blob.size, async (start, end) => {
+    const bytes = await blob.slice(start, end).arrayBuffer().catch((cause: unknown) => {
+      throw new WeightsError(name, "the file can no longer be read; choose it again", { cause });
+    });
+    return new Uint8Array(bytes);
+  });
 }
 
 /** Files by relative path, in memory or chosen in a browser, as a folder. */

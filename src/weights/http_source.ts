@@ -1,3 +1,4 @@
+import { concatenate } from "../bytes.ts";
 import { WeightsError } from "../errors.ts";
 import { memorySource, readTarget, type ByteSource, type FolderSource } from "./byte_source.ts";
 import { bodyChunks, contentRange, endsAt, rangeHeader, statusFact } from "./http_range.ts";
@@ -106,13 +107,7 @@ async function readWhole(url: string, response: Response): Promise<Uint8Array> {
     if (cause instanceof WeightsError) throw cause;
     throw new WeightsError(url, `the connection was cut at byte ${size}; try again`, { cause });
   }
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return whole;
+  return concatenate(chunks);
 }
 
 async function request(url: string, options: HttpOptions, range: string): Promise<Response> {
