@@ -2,6 +2,7 @@ import { weightGradientNaive, weightGradientSubgroup, weightGradientTiled, weigh
 import { type Tensor, sizeOf } from "../tensor.ts";
 import { sumRows } from "./accumulate.ts";
 import { bytesOf, floatOf } from "./check.ts";
+import type { Conv2dShape } from "./conv.ts";
 import { type DeviceFacts, deviceFacts } from "./grid.ts";
 import { type ProductVariant, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 
@@ -9,19 +10,10 @@ import { type ProductVariant, productTile, productVariant, workgroupsOf } from "
  * Sizes of a weight gradient: for each of `items`, the sum over `positions` of the C1 + C2 channels that each tap of the
  * kernel reads, times the N columns of dy. The other sizes are those of the convolution; its one item holds all samples.
  */
-export interface WeightGradientShape {
+export interface WeightGradientShape extends Omit<Conv2dShape, "batches" | "c_out"> {
   items: number;
   positions: number;
-  c1: number;
-  c2: number;
   N: number;
-  height: number;
-  width: number;
-  out_height: number;
-  out_width: number;
-  kernel: readonly [height: number, width: number];
-  padding: readonly [top: number, left: number];
-  stride: number;
 }
 
 /** The shape of x [items, positions, K] transposed times dy [items, positions, N]. */

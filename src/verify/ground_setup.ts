@@ -1,3 +1,4 @@
+import type { Film } from "../data/film.ts";
 import { encodeImages } from "../grounding/encode_images.ts";
 import type { Moments } from "../grounding/main_pass.ts";
 import type { NoiseSource } from "../grounding/noise.ts";
@@ -28,14 +29,18 @@ export async function withGroundRun(context: VerifyContext, path: string, option
   const golden = await readGoldenFile(folder, path);
   const names = ["T", "rev_diff_steps", "guidance_scale", "timesteps", "images", "boxes", "cases"] as const;
   const facts = Object.fromEntries(names.map((name) => [name, golden.fact(name)])) as unknown as GroundFacts;
+  const films: Film[] = [];
+  for (const name of facts.images) films.push((await findFilm(context, name)).film);
   const ldm = await loadLatentDiffusion(gpu, platform, companion(context, "tiny_ldm"), { ...options, signal });
+  return withMoments(ldm, films, signal, (moments) => use({ context, golden, facts, ldm, moments, side: ldm.vae.config.sampleSize / ldm.vae.factor }));
+}
+
+/** Encodes films, and frees their moments and the model when `use` is done. */
+export async function withMoments(ldm: LatentDiffusion, films: readonly Film[], signal: AbortSignal | undefined, use: (moments: Moments) => Promise<Part[]>): Promise<Part[]> {
   try {
-    const { sampleSize } = ldm.vae.config;
-    const images: Float32Array[] = [];
-    for (const name of facts.images) images.push(prepareImage((await findFilm(context, name)).film, sampleSize));
-    const moments = await encodeImages(ldm, images, { signal });
+    const moments = await encodeImages(ldm, films.map((film) => prepareImage(film, ldm.vae.config.sampleSize)), { signal });
     try {
-      return await use({ context, golden, facts, ldm, moments, side: sampleSize / ldm.vae.factor });
+      return await use(moments);
     } finally {
       moments.mean.free();
       moments.logvar.free();

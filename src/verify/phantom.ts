@@ -1,11 +1,10 @@
+import type { Film } from "../data/film.ts";
 import { automaticBatch } from "../grounding/batch.ts";
-import { encodeImages } from "../grounding/encode_images.ts";
 import type { Moments } from "../grounding/main_pass.ts";
 import { tokenSets } from "../grounding/map_sink.ts";
 import { completeSettings } from "../grounding/options.ts";
 import { MemoryBiasStore } from "../grounding/phrase_bias.ts";
 import { encodeTexts, preparePhrase } from "../grounding/phrases.ts";
-import { prepareImage } from "../grounding/prepare_image.ts";
 import { capturedMean } from "../grounding/final_maps.ts";
 import { runPasses } from "../grounding/run_passes.ts";
 import { Stopwatch } from "../grounding/stopwatch.ts";
@@ -15,6 +14,7 @@ import { outputBound, probabilityBound } from "./bounds.ts";
 import { type Golden, type VerifyContext, companion, onDevice } from "./context.ts";
 import { givenNoise } from "./given_noise.ts";
 import { type GoldenFile, readGoldenFile } from "./golden_file.ts";
+import { withMoments } from "./ground_setup.ts";
 import { type Part, absolutePart, exactPart, relativePart } from "./parts.ts";
 import { momentParts } from "./vae.ts";
 
@@ -26,24 +26,13 @@ export const phantomGolden: Golden = {
     const { gpu, platform, folder, signal } = context;
     const golden = await readGoldenFile(folder, path);
     const model = companion(context, path.replace(/reference\.safetensors$/, "model"));
-    const ldm = await loadLatentDiffusion(gpu, platform, model, { signal });
-    try {
-      const images: Float32Array[] = [];
-      for (const name of golden.fact<string[]>("films")) {
-        const source = await model.open(`samples/${name}`);
-        const film = await platform.decodeFilm(await source.read(0, source.size), source.name).finally(() => source.close());
-        images.push(prepareImage(film, ldm.vae.config.sampleSize));
-      }
-      const moments = await encodeImages(ldm, images, { signal });
-      try {
-        return await phantomParts(context, golden, ldm, moments);
-      } finally {
-        moments.mean.free();
-        moments.logvar.free();
-      }
-    } finally {
-      ldm.free();
+    const films: Film[] = [];
+    for (const name of golden.fact<string[]>("films")) {
+      const source = await model.open(`samples/${name}`);
+      films.push(await platform.decodeFilm(await source.read(0, source.size), source.name).finally(() => source.close()));
     }
+    const ldm = await loadLatentDiffusion(gpu, platform, model, { signal });
+    return withMoments(ldm, films, signal, (moments) => phantomParts(context, golden, ldm, moments));
   },
 };
 
