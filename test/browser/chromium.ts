@@ -35,6 +35,11 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** Starts Chromium, which must be there (`needsChromium`). */
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: executable, args: flags });
+}
+
 /** Starts Chromium and serves the built page and a model to it. */
 export async function openSession(model = phantom): Promise<Session> {
   // A copy: a build that runs meanwhile would give the scripts other names.
@@ -48,7 +53,7 @@ export async function openSession(model = phantom): Promise<Session> {
     onDefect: (error) => console.error(error),
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const browser = await chromium.launch({ executablePath: executable, args: flags });
+  const browser = await launchChromium();
   return {
     browser,
     site: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
