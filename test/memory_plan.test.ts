@@ -56,6 +56,10 @@ describe("Stable Diffusion 1.5, planned without a device", () => {
     }
   });
 
+  test("no binding holds more than 128 MiB, which every device allows", () => {
+    for (const { name, dtype, batch, largestBinding } of passes) assert.ok(largestBinding.bytes <= 128 * MIB, `${name}, ${batch} in ${dtype}: ${largestBinding.bytes} in ${largestBinding.scope}`);
+  });
+
   test("the VAE encodes 512 x 512 pixels with three of its largest activations alive", () => {
     assert.ok(pass("VAE encode", "f32", 1).peakBytes < 3.1 * 512 * 512 * 128 * 4);
   });
@@ -71,7 +75,7 @@ describe("the shipped model, planned and done", async () => {
     unet: new UNet2DConditionModel(readUNetConfig(...(await config("unet")))),
     tokens: 77,
   };
-  const device = { software: gpu.adapter.software, features: gpu.device.features, subgroupLanes: gpu.device.adapterInfo.subgroupMinSize, limits: gpu.limits };
+  const device = { software: gpu.adapter.software, features: gpu.device.features, subgroupLanes: gpu.device.adapterInfo.subgroupMinSize, maxBindingBytes: gpu.maxBindingBytes };
   const passes = groundingPasses(models, [1, 3]).filter(({ name, dtype }) => name !== "text encoder" && testDtypes(gpu).includes(dtype));
   const plans = planMemory(passes, device);
 

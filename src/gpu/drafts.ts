@@ -1,4 +1,4 @@
-import { ShapeError } from "../errors.ts";
+import { ShapeError, UnsupportedError } from "../errors.ts";
 import type { Dtype } from "../tensor.ts";
 import type { Command, ParamsPages, ParamsSlot } from "./commands.ts";
 import { type AnyKernel, type BindingSource, type Dispatch, foldGrid, packParams } from "./kernel.ts";
@@ -18,14 +18,16 @@ export interface Draft {
 export class Drafter {
   readonly #device: GPUDevice;
   readonly #pipelines: PipelineCache;
+  readonly #maxBindingBytes: number;
   readonly #unusedBindings: BindingSource["buffer"][] = [];
 
-  constructor(device: GPUDevice, pipelines: PipelineCache) {
+  constructor(device: GPUDevice, pipelines: PipelineCache, maxBindingBytes: number) {
     this.#device = device;
     this.#pipelines = pipelines;
+    this.#maxBindingBytes = maxBindingBytes;
   }
 
-  /** Throws ShapeError for a binding of another type than the kernel takes. */
+  /** Throws ShapeError for a binding of another type than the kernel takes, UnsupportedError for one that is too large. */
   draft(kernel: AnyKernel, dispatch: AnyDispatch, params: ParamsPages, scope: string): Draft {
     const compiled = this.#pipelines.get(kernel, dispatch.prelude, dispatch.overrides ?? {});
     const prelude = dispatch.prelude as Record<string, string | number>;
@@ -33,6 +35,7 @@ export class Drafter {
       const source = dispatch.bindings[name] ?? this.#unused(index, element, prelude);
       const wanted = prelude[element] ?? element;
       if (source.dtype !== wanted) throw new ShapeError(kernel.name, `binding ${name} takes ${wanted}, got ${source.dtype}`, scope);
+      if (source.byteLength > this.#maxBindingBytes) throw tooLarge(`${kernel.name} (${scope})`, source.byteLength, this.#maxBindingBytes);
       return { index, source };
     });
     const slot = kernel.paramsBytes > 0 ? params.reserve() : undefined;
@@ -61,4 +64,8 @@ export class Drafter {
   destroy(): void {
     for (const unused of this.#unusedBindings) unused?.gpuBuffer.destroy();
   }
+}
+
+function tooLarge(where: string, bytes: number, limit: number): UnsupportedError {
+  return new UnsupportedError(where, `${bytes} bytes in one binding`, `${limit}`, "use a smaller batch, or f16 weights and activations (--dtype f16)");
 }

@@ -32,6 +32,8 @@ export interface GpuOptions {
   ownsDevice?: boolean;
   /** How the host waits for the device. Default: it awaits the promise. */
   wait?: WaitForDevice;
+  /** Most bytes of one binding. Default, and at most: the device's limit. */
+  maxBindingBytes?: number;
 }
 
 /** Gives what a device's promise gives. */
@@ -41,6 +43,8 @@ export type WaitForDevice = <R>(done: Promise<R>) => Promise<R>;
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterFacts;
+  /** Most bytes that a kernel may read or write through one binding. */
+  readonly maxBindingBytes: number;
   /** Bytes copied from the device to the host so far. */
   bytesReadBack = 0;
   /** Floating-point operations submitted so far, as the ops count them. */
@@ -70,11 +74,12 @@ export class Gpu {
     const { device } = options;
     this.device = device;
     this.adapter = options.adapter;
+    this.maxBindingBytes = Math.min(options.maxBindingBytes ?? Infinity, device.limits.maxStorageBufferBindingSize);
     this.#ownsDevice = options.ownsDevice ?? true;
     this.#wait = options.wait ?? ((done) => done);
     this.#pool = new BufferPool(device, { budget: options.memoryBudget ?? Infinity, keepBytes: 512 * 2 ** 20, watch: (failure) => this.#watch(failure) });
     this.#pipelines = new PipelineCache(device, (failure) => this.#watch(failure));
-    this.#drafter = new Drafter(device, this.#pipelines);
+    this.#drafter = new Drafter(device, this.#pipelines, this.maxBindingBytes);
     this.#bindGroups = new BindGroupCache(device);
     this.#eagerParams = new ParamsPages(device);
     void device.lost.then((info) => {

@@ -12,6 +12,8 @@ export interface OpenOptions {
   softwareBudget?: number;
   /** How the host waits for a device that computes on the CPU. Default: it awaits the promise. */
   softwareWait?: WaitForDevice;
+  /** Most bytes of one binding, where the device allows more; for tests and comparisons. */
+  maxBindingBytes?: number;
   /** Optional features to leave unused even where present; for tests and comparisons. */
   without?: readonly GPUFeatureName[];
 }
@@ -41,6 +43,7 @@ export function adapterFacts(info: GPUAdapterInfo): AdapterFacts {
 export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advice: string): Promise<Gpu> {
   const settings = (adapter: AdapterFacts) => ({
     adapter,
+    maxBindingBytes: options.maxBindingBytes,
     memoryBudget: options.memoryBudget ?? (adapter.software ? options.softwareBudget : undefined),
     wait: adapter.software ? options.softwareWait : undefined,
   });

@@ -9,15 +9,15 @@ export interface PlannedDevice {
   features?: Iterable<string>;
   /** Lanes of its smallest subgroup. Default 0: it has none. */
   subgroupLanes?: number;
-  /** Default: what every WebGPU device has. */
-  limits?: Pick<GPUSupportedLimits, "maxStorageBufferBindingSize" | "maxBufferSize">;
+  /** Most bytes of one binding. Default: what every WebGPU device allows. */
+  maxBindingBytes?: number;
 }
 
-const everyDevice = { maxStorageBufferBindingSize: 128 * 2 ** 20, maxBufferSize: 256 * 2 ** 20 };
+const everyDevice = 128 * 2 ** 20;
 
 /** A Gpu without a device, for `plan`: what needs a device throws DeviceError. */
-export function openPlanner({ software = false, features = ["shader-f16"], subgroupLanes = 0, limits = everyDevice }: PlannedDevice = {}): Gpu {
-  const facts = { features: new Set(features), adapterInfo: { subgroupMinSize: subgroupLanes }, limits, lost: new Promise(() => undefined) };
+export function openPlanner({ software = false, features = ["shader-f16"], subgroupLanes = 0, maxBindingBytes = everyDevice }: PlannedDevice = {}): Gpu {
+  const facts = { features: new Set(features), adapterInfo: { subgroupMinSize: subgroupLanes }, limits: { maxStorageBufferBindingSize: maxBindingBytes }, lost: new Promise(() => undefined) };
   const device = new Proxy(facts, {
     get(target, name) {
       if (name in target) return target[name as keyof typeof target];

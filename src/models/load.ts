@@ -95,7 +95,7 @@ function unpackSlab(
 
 /** The tensors that hold a parameter: one, but for tables larger than a binding may be. */
 function allocate(gpu: Gpu, parameter: Parameter, dtype: Float): { tensor: Tensor; first: number; count: number }[] {
-  const limit = gpu.limits.maxStorageBufferBindingSize;
+  const limit = gpu.maxBindingBytes;
   const bytes = parameter.size * dtypeBytes(dtype);
   if (bytes <= limit) return [{ tensor: gpu.empty(parameter.packedShape, dtype), first: 0, count: parameter.size }];
   if (parameter.packing !== "table") throw new WeightsError(parameter.name, `takes ${bytes} bytes as ${dtype}, one binding of this device holds ${limit}; load with --dtype f16`);

@@ -1,13 +1,15 @@
 import { conv2dNaive, conv2dSubgroup, conv2dTiled, conv2dVector, interleave } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { type GradientsOf, type Wants, differentiable, wantsGradient } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
+import { type Tensor, dtypeBytes } from "../tensor.ts";
 import { sumRows } from "./accumulate.ts";
 import { type Activation, activate, activationCode, leavesActivation } from "./activation.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
+import { type Conv2dBand, conv2dBands } from "./conv_bands.ts";
 import { type DeviceFacts, deviceFacts, elementGrid } from "./grid.ts";
 import { linear } from "./matmul.ts";
 import { cast } from "./pointwise.ts";
+import { elementRange } from "./ranges.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 import { turnWeight } from "./turn_weight.ts";
 import { weightGradient } from "./weight_gradient.ts";
@@ -132,26 +134,41 @@ export function conv2d(x: Tensor, options: Conv2dOptions): Tensor {
 
 function runConv2d(x: Tensor, options: Conv2dOptions, shape: Conv2dShape): Tensor {
   const { weight, bias, skip, upsample = false, shift, activation, residual } = options;
+  const { gpu } = x;
   const { batches, c1, c2, out_height, out_width, c_out } = shape;
-  const { kernel, overrides, quads, grid } = planConv2d(shape, deviceFacts(x.gpu), options.variant);
-  const y = x.gpu.empty([batches, out_height, out_width, c_out], x.dtype);
-  x.gpu.run(kernel, {
-    bindings: { x, skip, weight: quads ? undefined : weight, weight4: quads ? weight : undefined, bias, shift, residual, y },
-    params: shape,
-    overrides: {
-      ...overrides,
-      UPSAMPLE: upsample ? 2 : 1,
-      HAS_SKIP: skip !== undefined,
-      HAS_BIAS: bias !== undefined,
-      HAS_SHIFT: shift !== undefined,
-      HAS_RESIDUAL: residual !== undefined,
-      ACTIVATION: activationCode(activation),
-    },
-    prelude: { T: floatOf("conv2d", x), W: floatOf("conv2d", weight) },
-    grid,
-    flops: 2 * y.size * shape.kernel[0] * shape.kernel[1] * (c1 + c2),
-    bytes: bytesOf(x, skip, weight, bias, shift, residual, y),
-  });
+  const y = gpu.empty([batches, out_height, out_width, c_out], x.dtype);
+  const factor = upsample ? 2 : 1;
+  for (const band of conv2dBands(shape, factor, dtypeBytes(x.dtype), gpu.maxBindingBytes)) {
+    const { kernel, overrides, quads, grid } = planConv2d(band.shape, deviceFacts(gpu), options.variant);
+    const pixels = (image: Tensor, { first, count }: Conv2dBand["input"], channels: number) => elementRange(image, first * channels, count * channels);
+    const share = band.output.count / (batches * out_height * out_width);
+    gpu.run(kernel, {
+      bindings: {
+        x: pixels(x, band.input, c1),
+        skip: skip && pixels(skip, band.input, c2),
+        weight: quads ? undefined : weight,
+        weight4: quads ? weight : undefined,
+        bias,
+        shift: shift && elementRange(shift, band.sample * c_out, band.shape.batches * c_out),
+        residual: residual && pixels(residual, band.output, c_out),
+        y: pixels(y, band.output, c_out),
+      },
+      params: band.shape,
+      overrides: {
+        ...overrides,
+        UPSAMPLE: factor,
+        HAS_SKIP: skip !== undefined,
+        HAS_BIAS: bias !== undefined,
+        HAS_SHIFT: shift !== undefined,
+        HAS_RESIDUAL: residual !== undefined,
+        ACTIVATION: activationCode(activation),
+      },
+      prelude: { T: floatOf("conv2d", x), W: floatOf("conv2d", weight) },
+      grid,
+      flops: share * 2 * y.size * shape.kernel[0] * shape.kernel[1] * (c1 + c2),
+      bytes: share * bytesOf(x, skip, weight, bias, shift, residual, y),
+    });
+  }
   return y;
 }
 

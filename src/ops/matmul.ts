@@ -1,12 +1,13 @@
 import { matmulNaive, matmulSubgroup, matmulTiled, matmulVector } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { type GradientsOf, type Wants, differentiable, wantsGradient } from "../tape.ts";
-import { type Tensor, sizeOf } from "../tensor.ts";
+import { type Tensor, dtypeBytes, sizeOf } from "../tensor.ts";
 import { sumRows } from "./accumulate.ts";
 import { type Activation, activate, activationCode, geluGate, leavesActivation } from "./activation.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { type DeviceFacts, deviceFacts } from "./grid.ts";
 import { cast } from "./pointwise.ts";
+import { alignedRows, elementRange, partsOf } from "./ranges.ts";
 import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
 import { turnWeight } from "./turn_weight.ts";
 import { transposedProduct, weightGradient } from "./weight_gradient.ts";
@@ -190,23 +191,37 @@ interface MatmulRun {
 function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
   const { shape, transposeB = false, gated = false, scale = 1, activation } = run;
   const { batches, M, N, K } = shape;
-  const { kernel, overrides, quads, grid } = planMatmul(shape, transposeB, deviceFacts(a.gpu), run.variant);
-  a.gpu.run(kernel, {
-    bindings: { a, b: quads ? undefined : b, b4: quads ? b : undefined, bias, residual, c },
-    params: { batches, M, N, K, b_stride: batches > 1 ? K * N : 0, scale },
-    overrides: {
-      ...overrides,
-      TRANSPOSE_B: transposeB,
-      GATED: gated,
-      HAS_BIAS: bias !== undefined,
-      HAS_RESIDUAL: residual !== undefined,
-      ACTIVATION: activationCode(activation),
-    },
-    prelude: { T: floatOf(op, a), W: floatOf(op, b) },
-    grid,
-    flops: (gated ? 4 : 2) * batches * M * N * K,
-    bytes: bytesOf(a, b, bias, residual, c),
-  });
+  const { gpu } = a;
+  const [aRow, cRow] = [K, N].map((columns) => columns * dtypeBytes(a.dtype));
+  // A batched product is left whole: its items have their own b.
+  const parts = batches > 1 ? [{ row: 0, rows: batches * M }] : partsOf({ items: 1, rows: M }, Math.max(aRow, cRow), gpu.maxBindingBytes, alignedRows(aRow, cRow));
+  for (const { row, rows } of parts) {
+    const { kernel, overrides, quads, grid } = planMatmul({ ...shape, M: rows / batches }, transposeB, deviceFacts(gpu), run.variant);
+    const share = rows / (batches * M);
+    gpu.run(kernel, {
+      bindings: {
+        a: elementRange(a, row * K, rows * K),
+        b: quads ? undefined : b,
+        b4: quads ? b : undefined,
+        bias,
+        residual: residual && elementRange(residual, row * N, rows * N),
+        c: elementRange(c, row * N, rows * N),
+      },
+      params: { batches, M: rows / batches, N, K, b_stride: batches > 1 ? K * N : 0, scale },
+      overrides: {
+        ...overrides,
+        TRANSPOSE_B: transposeB,
+        GATED: gated,
+        HAS_BIAS: bias !== undefined,
+        HAS_RESIDUAL: residual !== undefined,
+        ACTIVATION: activationCode(activation),
+      },
+      prelude: { T: floatOf(op, a), W: floatOf(op, b) },
+      grid,
+      flops: share * (gated ? 4 : 2) * batches * M * N * K,
+      bytes: share * bytesOf(a, b, bias, residual, c),
+    });
+  }
 }
 
 /** Arguments of `geglu`. */

@@ -8,11 +8,13 @@ import {
   layerNormNaive,
   layerNormSubgroup,
 } from "../generated/kernels.ts";
+import type { BindingSource } from "../gpu/kernel.ts";
 import { differentiable, wantsGradient } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
+import { type Tensor, dtypeBytes, sizeOf } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { type DeviceFacts, type RowVariant, deviceFacts, mapChunk, planRows, sumChunk } from "./grid.ts";
 import { groupNormBackward, layerNormBackward } from "./norm_backward.ts";
+import { type Part, alignedRows, elementRange, partsOf } from "./ranges.ts";
 
 // --- layer norm ----------------------------------------------------------------------------------------------------
 
@@ -142,6 +144,16 @@ export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
   });
 }
 
+/** The positions of x, an input of a norm over `channels`, in parts of whole chunks that a binding can hold. */
+function positionParts(x: Tensor, channels: number, chunk: number): (Part & { chunks: number })[] {
+  const [items, ...sides] = x.shape.slice(0, -1);
+  const own = x.shape[x.shape.length - 1];
+  const bytes = dtypeBytes(x.dtype);
+  const step = chunk * alignedRows(chunk * own * bytes, chunk * channels * bytes, channels * dtypeBytes("f32"));
+  const parts = partsOf({ items, rows: sizeOf(sides) }, channels * bytes, x.gpu.maxBindingBytes, step);
+  return parts.map((part) => ({ ...part, chunks: Math.ceil(part.rows / chunk) }));
+}
+
 /** Writes mean and 1 / sqrt(var + eps) of every group: f32 [B, G, 2]. */
 function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOptions, serial: boolean, chunk: number, statistics: Tensor): void {
   const { batches, positions, c1, c2, groups } = shape;
@@ -151,15 +163,18 @@ function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOpt
   const mean = gpu.empty([batches, chunks, channels]);
   const squares = gpu.empty([batches, chunks, channels]);
   const partial = (input: Tensor, inputChannels: number, firstChannel: number) => {
-    const count = (batches * chunks * inputChannels) / 4;
-    gpu.run(groupNormPartial, {
-      bindings: { x: input, mean, squares },
-      params: { count, positions, chunk, chunks, quads: inputChannels / 4, all_quads: channels / 4, first_quad: firstChannel / 4 },
-      prelude: { T: floatOf("groupNorm", input) },
-      grid: Math.ceil(count / 64),
-      flops: 4 * input.size,
-      bytes: bytesOf(input) + 32 * count,
-    });
+    for (const part of positionParts(input, channels, chunk)) {
+      const count = (part.items * part.chunks * inputChannels) / 4;
+      const ofPart = (sums: Tensor) => elementRange(sums, (part.item * chunks + part.row / chunk) * channels, part.items * part.chunks * channels);
+      gpu.run(groupNormPartial, {
+        bindings: { x: rangeOf(input, positions, part), mean: ofPart(mean), squares: ofPart(squares) },
+        params: { count, positions: part.rows, chunk, chunks: part.chunks, quads: inputChannels / 4, all_quads: channels / 4, first_quad: firstChannel / 4 },
+        prelude: { T: floatOf("groupNorm", input) },
+        grid: Math.ceil(count / 64),
+        flops: 4 * part.items * part.rows * inputChannels,
+        bytes: part.items * part.rows * inputChannels * dtypeBytes(input.dtype) + 32 * count,
+      });
+    }
   };
   partial(x, c1, 0);
   if (options.skip) partial(options.skip, c2, c1);
@@ -174,22 +189,35 @@ function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOpt
   });
 }
 
+/** The elements of a part of x [items, positions, C]. */
+function rangeOf(x: Tensor, positions: number, { item, items, row, rows }: Part): BindingSource {
+  const channels = x.shape[x.shape.length - 1];
+  return elementRange(x, (item * positions + row) * channels, items * rows * channels);
+}
+
 function applyGroupNorm(x: Tensor, y: Tensor, firstChannel: number, statistics: Tensor, options: GroupNormOptions, chunk: number): void {
   const { weight, bias, silu = false } = options;
   const [batches, groups] = statistics.shape;
   const c = x.shape[x.shape.length - 1];
   const positions = x.size / c / batches;
-  const chunks = Math.ceil(positions / chunk);
-  const count = (batches * chunks * c) / 4;
-  x.gpu.run(groupNormApply, {
-    bindings: { x, statistics, weight, bias, y },
-    params: { count, positions, chunk, chunks, quads: c / 4, all_quads: weight.size / 4, first_quad: firstChannel / 4, groups },
-    overrides: { SILU: silu },
-    prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
-    grid: Math.ceil(count / 64),
-    flops: 4 * x.size,
-    bytes: 2 * bytesOf(x),
-  });
+  for (const part of positionParts(x, weight.size, chunk)) {
+    const count = (part.items * part.chunks * c) / 4;
+    x.gpu.run(groupNormApply, {
+      bindings: {
+        x: rangeOf(x, positions, part),
+        statistics: elementRange(statistics, 2 * groups * part.item, 2 * groups * part.items),
+        weight,
+        bias,
+        y: rangeOf(y, positions, part),
+      },
+      params: { count, positions: part.rows, chunk, chunks: part.chunks, quads: c / 4, all_quads: weight.size / 4, first_quad: firstChannel / 4, groups },
+      overrides: { SILU: silu },
+      prelude: { T: floatOf("groupNorm", x), W: floatOf("groupNorm", weight) },
+      grid: Math.ceil(count / 64),
+      flops: 4 * part.items * part.rows * c,
+      bytes: 2 * part.items * part.rows * c * dtypeBytes(x.dtype),
+    });
+  }
 }
 
 function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options: GroupNormOptions, statistics: Tensor | undefined): void {
