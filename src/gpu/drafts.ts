@@ -31,9 +31,9 @@ export class Drafter {
   draft(kernel: AnyKernel, dispatch: AnyDispatch, params: ParamsPages, scope: string): Draft {
     const compiled = this.#pipelines.get(kernel, dispatch.prelude, dispatch.overrides ?? {});
     const prelude = dispatch.prelude as Record<string, string | number>;
-    const sources = kernel.bindings.map(({ name, index, element }) => {
-      const source = dispatch.bindings[name] ?? this.#unused(index, element, prelude);
-      const wanted = prelude[element] ?? element;
+    const sources = kernel.bindings.map(({ name, index, access, element }) => {
+      const wanted = (prelude[element] ?? element) as Dtype;
+      const source = dispatch.bindings[name] ?? this.#unused(access === "read" ? 0 : index, wanted);
       if (source.dtype !== wanted) throw new ShapeError(kernel.name, `binding ${name} takes ${wanted}, got ${source.dtype}`, scope);
       if (source.byteLength > this.#maxBindingBytes) throw tooLarge(`${kernel.name} (${scope})`, source.byteLength, this.#maxBindingBytes);
       return { index, source };
@@ -55,10 +55,10 @@ export class Drafter {
     return { command, sources, slot };
   }
 
-  /** A small buffer for a binding that an override switches off: one a binding index, since none may be bound twice. */
-  #unused(index: number, element: string, prelude: Record<string, string | number>): BindingSource {
-    this.#unusedBindings[index] ??= { id: -index, gpuBuffer: this.#device.createBuffer({ size: 256, usage: bufferUsage.storage, label: "unused binding" }) };
-    return { dtype: (prelude[element] ?? element) as Dtype, buffer: this.#unusedBindings[index], byteOffset: 0, byteLength: 256 };
+  /** A small buffer for bindings that an override switches off: one for all that are read, one each for those that are written. */
+  #unused(index: number, dtype: Dtype): BindingSource {
+    this.#unusedBindings[index] ??= { id: -1 - index, gpuBuffer: this.#device.createBuffer({ size: 256, usage: bufferUsage.storage, label: "unused binding" }) };
+    return { dtype, buffer: this.#unusedBindings[index], byteOffset: 0, byteLength: 256 };
   }
 
   destroy(): void {
