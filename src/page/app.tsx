@@ -1,15 +1,18 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Box } from "../data/preprocess.ts";
+import { NoAdapterError } from "../errors.ts";
 import { isOfItsKind } from "../models/model_card.ts";
+import type { SentSource } from "../worker/methods.ts";
 import { BoxFields } from "./box_fields.tsx";
 import { Controls } from "./controls.tsx";
-import { modelFiles, openEngine, theWorker } from "./engine.ts";
+import { type Engine, type LoadingWatch, modelFiles, openEngine, readExtras, theWorker } from "./engine.ts";
 import { type EngineState, createEngineKeeper } from "./engine_keeper.ts";
 import { explain } from "./explain.ts";
 import { type SampleFilm, type ShownFilm, readFilm, readSample } from "./film.ts";
 import { FilmPicker } from "./film_picker.tsx";
 import { Panel } from "./panel.tsx";
 import { ProfileTab } from "./profile_tab.tsx";
+import { openServerEngine } from "./server_engine.ts";
 import { type PageSettings, startSettings } from "./settings.ts";
 import { EngineStatus } from "./status.tsx";
 
@@ -26,6 +29,8 @@ export function App() {
   const [box, setBox] = useState<Box>();
   const [settings, setSettings] = useState(startSettings);
   const [tab, setTab] = useState<"maps" | "profile">("maps");
+  const onServer = engine !== undefined && !engine.gpu;
+  useLayoutEffect(() => { if (onServer) setSettings(startSettings); }, [onServer]); // not all that could be chosen before is there
   const change = (some: Partial<PageSettings>) => setSettings((old) => ({ ...old, ...some }));
   const submit = (i: number, phrase: string) => setPhrases((old) => old.map((other, j) => (i === j ? phrase : other)));
 
@@ -45,15 +50,15 @@ export function App() {
     <>
       <header>
         <h1>attnscope</h1>
-        <p class="quiet">Where in this radiograph is what this phrase says? Computed in this browser: nothing leaves the machine. Not a medical device.</p>
+        <p class="quiet">Where in this radiograph is what this phrase says? {onServer ? "Computed by the server that sent this page." : "Computed in this browser: nothing leaves the machine."} Not a medical device.</p>
         <EngineStatus state={state} onFolder={(files) => keeper.open(() => modelFiles(files))} onRetry={keeper.reopen} />
         {film && engine?.synthetic && !isOfItsKind(film.film, engine.synthetic) && <p class="banner" role="note">{engine.synthetic.note[0].toUpperCase() + engine.synthetic.note.slice(1)}.</p>}
       </header>
       <main>
         <div class="side">
-          <FilmPicker disabled={false} samples={samples} onFile={(file) => take(readFilm(theWorker(), file))} onSample={(sample) => take(readSample(theWorker(), sample))} />
+          <FilmPicker disabled={false} samples={samples} onServer={onServer} onFile={(file) => take(readFilm(theWorker(), file))} onSample={(sample) => take(readSample(theWorker(), sample))} />
           {filmError && <p class="error" role="alert">{filmError}</p>}
-          <Controls settings={settings} layers={engine?.pipeline.model.layers ?? []} onChange={change} />
+          <Controls settings={settings} layers={engine?.pipeline.model?.layers ?? []} onServer={onServer} onChange={change} />
           {film && <BoxFields box={box} film={film.film} onChange={setBox} />}
         </div>
         <div class="work">
@@ -68,7 +73,7 @@ export function App() {
             {!film && <p class="quiet">Choose a film to begin.</p>}
           </div>
           <div role="tabpanel" id="view-profile" aria-labelledby="tab-profile" hidden={tab !== "profile"}>
-            <ProfileTab key={engine?.gpu.handle} engine={engine} film={film} phrase={phrases[0]} settings={settings} />
+            <ProfileTab key={engine?.gpu?.handle} engine={engine} film={film} phrase={phrases[0]} settings={settings} />
           </div>
         </div>
       </main>
@@ -76,10 +81,22 @@ export function App() {
   );
 }
 
+/** A model on the browser's device; where it has none, the server's own model on the server's, if it computes. */
+async function openAnyEngine(source: SentSource, watch: LoadingWatch): Promise<Engine> {
+  try {
+    return await openEngine(theWorker(), source, watch);
+  } catch (error) {
+    const server = error instanceof NoAdapterError && source === shippedModel ? await openServerEngine() : undefined;
+    if (!server) throw error;
+    watch.onNote(explain(error) ?? "");
+    return { ...server, ...(await readExtras(source, watch.onNote)) };
+  }
+}
+
 /** The device and the model, from the page's beginning on. */
 function useEngine() {
   const [state, setState] = useState<EngineState>({ kind: "loading" });
-  const [keeper] = useState(() => createEngineKeeper(shippedModel, (source, watch) => openEngine(theWorker(), source, watch), setState));
+  const [keeper] = useState(() => createEngineKeeper(shippedModel, openAnyEngine, setState));
   const [samples, setSamples] = useState<SampleFilm[]>([]);
   const engine = state.kind === "ready" ? state.engine : undefined;
   useEffect(() => void keeper.reopen(), []);

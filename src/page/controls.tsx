@@ -4,23 +4,23 @@ interface ControlsProps {
   settings: PageSettings;
   /** Names of the model's cross-attention layers. */
   layers: readonly string[];
+  /** The server computes, and keeps nothing that other maps could be made of at once. */
+  onServer: boolean;
   onChange(change: Partial<PageSettings>): void;
 }
 
 /** Sliders and choices; what costs evaluations of the model stands apart. */
-export function Controls({ settings, layers, onChange }: ControlsProps) {
+export function Controls({ settings, layers, onServer, onChange }: ControlsProps) {
   return (
     <form class="controls" aria-label="Settings" onSubmit={(event) => event.preventDefault()}>
       <fieldset>
         <legend>At once</legend>
-        <Slider name="Last timesteps" value={Math.min(settings.lastSteps, settings.steps)} min={1} max={settings.steps} step={1} onChange={(lastSteps) => onChange({ lastSteps })} />
-        <Choice name="Merge" value={settings.merge} values={["mixture", "linear", "quadratic", "none"]} onChange={(merge) => onChange({ merge })} />
-        <AutoSlider name="Merge s" value={settings.s} auto="similarity of the biases" start={0.5} onChange={(s) => onChange({ s })} disabled={settings.merge === "none"} />
+        {!onServer && <MapChoices settings={settings} onChange={onChange} />}
         <AutoSlider name="Mask threshold" value={settings.threshold} auto="between the two Gaussians" start={0.5} onChange={(threshold) => onChange({ threshold })} />
         <Slider name="Strength of the colours" value={settings.alpha} min={0} max={1} step={0.05} onChange={(alpha) => onChange({ alpha })} />
-        <Choice name="Show" value={settings.view} values={["map", "error"]} labels={["the map", "its standard error"]} onChange={(view) => onChange({ view })} />
+        {!onServer && <Choice name="Show" value={settings.view} values={["map", "error"]} labels={["the map", "its standard error"]} onChange={(view) => onChange({ view })} />}
         <label class="check"><input type="checkbox" checked={settings.showMask} onChange={(event) => onChange({ showMask: event.currentTarget.checked })} /> outline of the mask</label>
-        <Layers layers={layers} chosen={settings.layers} onChange={(chosen) => onChange({ layers: chosen })} />
+        {!onServer && <Layers layers={layers} chosen={settings.layers} onChange={(chosen) => onChange({ layers: chosen })} />}
       </fieldset>
       <fieldset>
         <legend>Computes anew</legend>
@@ -30,6 +30,17 @@ export function Controls({ settings, layers, onChange }: ControlsProps) {
         <Choice name="Words" value={settings.tokens} values={["lexical", "all"]} labels={["nouns and adjectives", "all"]} onChange={(tokens) => onChange({ tokens })} />
       </fieldset>
     </form>
+  );
+}
+
+/** What makes another map of what was captured. */
+function MapChoices({ settings: { lastSteps, steps, merge, s }, onChange }: Pick<ControlsProps, "settings" | "onChange">) {
+  return (
+    <>
+      <Slider name="Last timesteps" value={Math.min(lastSteps, steps)} min={1} max={steps} step={1} onChange={(value) => onChange({ lastSteps: value })} />
+      <Choice name="Merge" value={merge} values={["mixture", "linear", "quadratic", "none"]} onChange={(kind) => onChange({ merge: kind })} />
+      <AutoSlider name="Merge s" value={s} auto="similarity of the biases" start={0.5} onChange={(value) => onChange({ s: value })} disabled={merge === "none"} />
+    </>
   );
 }
 

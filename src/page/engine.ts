@@ -1,16 +1,26 @@
 import { InputError } from "../errors.ts";
 import { type SyntheticFilms, readSyntheticFilms } from "../models/model_card.ts";
+import type { ResultRecord } from "../report/result_record.ts";
 import { type FolderSource, fileFolder, readJson } from "../weights/byte_source.ts";
 import { directoryFolder } from "../weights/directory_source.ts";
 import { openUrlFolder } from "../weights/http_source.ts";
-import { type LibraryWorker, type WorkerGpu, type WorkerPipeline, startWorker } from "../worker/client.ts";
+import { type LibraryWorker, type WorkerExploration, type WorkerGpu, type WorkerPipeline, startWorker } from "../worker/client.ts";
 import type { SentSource } from "../worker/methods.ts";
 import { type SampleFilm, sampleFilms } from "./film.ts";
 
-/** A model that is ready, in the worker. */
+/** What the page needs of what was captured of a phrase in a film. */
+export interface PageExploration extends Pick<WorkerExploration, "side" | "imageSize" | "map" | "free"> {
+  readonly phrase: { phrase: string; choice: { words: readonly { text: string; kept: boolean; why: string }[]; note?: string } };
+  /** All that the server tells, where it computed. */
+  readonly record?: ResultRecord;
+}
+
+/** A model that is ready: in the worker, or on the server. */
 export interface Engine {
-  gpu: WorkerGpu;
-  pipeline: WorkerPipeline;
+  /** The browser's device; absent where the server computes. */
+  gpu?: WorkerGpu;
+  /** The server's does not tell beforehand which model it has, and takes no times. */
+  pipeline: Partial<Pick<WorkerPipeline, "model" | "profile">> & { explore(...inputs: Parameters<WorkerPipeline["explore"]>): Promise<PageExploration> };
   synthetic?: SyntheticFilms;
   /** Films that come with a model of a server. */
   samples?: SampleFilm[];
@@ -70,7 +80,7 @@ function withSpeed(onLoading: LoadingWatch["onLoading"]): (part: string, bytes: 
 }
 
 /** What a model's folder may hold besides the model. What cannot be read is left out, and the visitor told of it. */
-async function readExtras(source: SentSource, onNote: LoadingWatch["onNote"]): Promise<Pick<Engine, "synthetic" | "samples">> {
+export async function readExtras(source: SentSource, onNote: LoadingWatch["onNote"]): Promise<Pick<Engine, "synthetic" | "samples">> {
   const folder = folderOf(source);
   const orNote = <T>(note: string, reading: Promise<T>) => reading.catch((error: Error) => {
     onNote(`${note}: ${error.message}.`);

@@ -1,8 +1,7 @@
 import { DeviceLostError } from "../errors.ts";
 import type { ExploredMap, PartialMap } from "../grounding/exploration.ts";
 import type { GroundProgress } from "../grounding/pipeline.ts";
-import type { WorkerExploration } from "../worker/client.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, PageExploration } from "./engine.ts";
 import { explain } from "./explain.ts";
 import type { ShownFilm } from "./film.ts";
 import { type PageSettings, exploreOptions } from "./settings.ts";
@@ -11,7 +10,7 @@ import { type PageSettings, exploreOptions } from "./settings.ts";
 export interface PanelState {
   progress?: GroundProgress;
   partial?: PartialMap;
-  exploration?: WorkerExploration;
+  exploration?: PageExploration;
   explored?: ExploredMap;
   seconds?: number;
   error?: string;
@@ -44,7 +43,7 @@ export function startRun({ engine, film, phrase, settings }: RunInputs, { update
   const controller = new AbortController();
   const { signal } = controller;
   let isEnded = false;
-  let made: WorkerExploration | undefined;
+  let made: PageExploration | undefined;
   const tell = (change: Partial<PanelState>) => { if (!isEnded) update(change); };
   // What the worker sent before it heard of the stop still arrives.
   const tellRunning = (change: Partial<PanelState>) => { if (!signal.aborted) tell(change); };
@@ -78,6 +77,6 @@ export function startRun({ engine, film, phrase, settings }: RunInputs, { update
 }
 
 /** Where the device is gone, so is the exploration. */
-function free(exploration: WorkerExploration): void {
+function free(exploration: PageExploration): void {
   void exploration.free().catch(() => undefined);
 }

@@ -2,8 +2,7 @@ import type { Picture } from "../data/draw.ts";
 import { type Box, planPreprocess } from "../data/preprocess.ts";
 import { filmMask, overlay } from "../data/render.ts";
 import type { ExploredMap } from "../grounding/exploration.ts";
-import type { WorkerExploration } from "../worker/client.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, PageExploration } from "./engine.ts";
 import type { ShownFilm } from "./film.ts";
 import type { Reading } from "./reading.ts";
 import type { PageSettings } from "./settings.ts";
@@ -13,7 +12,7 @@ export interface FinishedMap {
   engine: Engine;
   film: ShownFilm;
   settings: PageSettings;
-  exploration: WorkerExploration;
+  exploration: PageExploration;
   explored: ExploredMap;
   reading: Reading;
   box?: Box;
@@ -72,15 +71,16 @@ async function dicomArchive(finished: FinishedMap): Promise<Blob> {
 /** What the JSON file holds: pixels are the film's unless said otherwise. */
 function recordOf({ engine, film: { film }, exploration, explored, reading, settings, box }: FinishedMap): object {
   const { model } = engine.pipeline;
-  const { phrase, side, imageSize } = exploration;
+  const { phrase, side, imageSize, record } = exploration;
   const { mask, mixture, threshold, peak, regions, metrics } = reading;
   return {
     image: { name: film.name, width: film.width, height: film.height, notes: film.notes },
-    model: { name: model.name, sha256: model.sha256 },
-    adapter: engine.gpu.adapter,
-    dtype: model.dtype,
+    model: model && { name: model.name, sha256: model.sha256 },
+    adapter: engine.gpu?.adapter,
+    dtype: model?.dtype,
+    server: record,
     phrase: phrase.phrase,
-    words: phrase.choice.words.map(({ text, kept, why }, i) => ({ text, kept, why, map: [...explored.words[i]] })),
+    words: phrase.choice.words.map(({ text, kept, why }, i) => ({ text, kept, why, map: explored.words[i] && [...explored.words[i]] })),
     settings,
     ssim: explored.ssim,
     s: explored.s,

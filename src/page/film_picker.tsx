@@ -4,12 +4,14 @@ import type { SampleFilm } from "./film.ts";
 interface FilmPickerProps {
   disabled: boolean;
   samples: readonly SampleFilm[];
+  /** The server computes, and gets the film. */
+  onServer: boolean;
   onFile(file: File): void;
   onSample(sample: SampleFilm): void;
 }
 
 /** Takes a film: dropped, chosen, pasted from the samples. */
-export function FilmPicker({ disabled, samples, onFile, onSample }: FilmPickerProps) {
+export function FilmPicker({ disabled, samples, onServer, onFile, onSample }: FilmPickerProps) {
   const [over, setOver] = useState(false);
   const take = (files: FileList | null | undefined) => {
     const file = files?.[0];
@@ -29,7 +31,7 @@ export function FilmPicker({ disabled, samples, onFile, onSample }: FilmPickerPr
       <label class={`drop${over ? " over" : ""}`} onDrop={drop} onDragOver={drag} onDragLeave={() => setOver(false)}>
         <input type="file" accept=".png,.jpg,.jpeg,.dcm,image/png,image/jpeg,application/dicom" disabled={disabled} onChange={(event) => { take(event.currentTarget.files); event.currentTarget.value = ""; }} />
         <span>Drop a PNG, JPEG or DICOM file here, or choose one</span>
-        <span class="quiet">It stays in this browser.</span>
+        <span class="quiet">{onServer ? "Its pixels are sent to the server that sent this page." : "It stays in this browser."}</span>
       </label>
       {samples.length > 0 && (
         <details open>

@@ -28,7 +28,7 @@ export function Panel({ name, engine, film, settings, phrase, onPhrase, box, onB
   const [word, setWord] = useState<number>();
   const { partial, exploration, explored } = state;
   const side = exploration?.side ?? Math.sqrt(partial?.map.length ?? 256);
-  const imageSize = exploration?.imageSize ?? engine?.pipeline.model.imageSize ?? 512;
+  const imageSize = exploration?.imageSize ?? engine?.pipeline.model?.imageSize ?? 512;
   const best = explored ?? partial;
   const shownMap = (word !== undefined && explored?.words[word]) || (settings.view === "error" && best ? stretched(best.standardError) : best?.map);
   const reading = useMemo(
@@ -39,7 +39,7 @@ export function Panel({ name, engine, film, settings, phrase, onPhrase, box, onB
     <section class="panel" aria-label={name}>
       <PhraseForm phrase={phrase} disabled={!engine || !film} busy={state.progress !== undefined} onPhrase={onPhrase} onStop={state.stop} name={name} />
       {film && <MapView film={film} imageSize={imageSize} map={shownMap || undefined} side={side} mask={settings.showMask && word === undefined ? reading?.mask : undefined} alpha={settings.alpha} label={labelOf(phrase, film, reading)} box={box} onBox={onBox} />}
-      <Progress state={state} />
+      {engine && <Progress state={state} onServer={!engine.gpu} />}
       {state.error && <p class="error" role="alert">{state.error}</p>}
       {exploration && <Words exploration={exploration} onWord={setWord} shown={word} />}
       {reading && explored && <Facts reading={reading} explored={explored} state={state} />}
@@ -94,8 +94,9 @@ function PhraseForm({ name, phrase, disabled, busy, onPhrase, onStop }: PhraseFo
 
 const stages = { encode: "Encoding the film", "main pass": "Watching the attention", "text bias": "Measuring the phrase's own bias" } as const;
 
-function Progress({ state: { progress, partial } }: { state: PanelState }) {
+function Progress({ state: { progress, partial }, onServer }: { state: PanelState; onServer: boolean }) {
   if (!progress) return null;
+  if (onServer) return <div class="progress"><progress aria-label="The server computes" /><span>The server computes.</span></div>;
   const { stage, done, total } = progress;
   return (
     <div class="progress">

@@ -19,9 +19,9 @@ export function ProfileTab({ engine, film, phrase, settings }: ProfileTabProps) 
   const [profile, setProfile] = useState<Profile>();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string>();
-  const isReady = engine !== undefined && film !== undefined && phrase !== "";
+  const isReady = engine?.pipeline.profile !== undefined && film !== undefined && phrase !== "";
   const measure = async () => {
-    if (!engine || !film) return;
+    if (!engine?.pipeline.profile || !film) return;
     setBusy(true);
     setError(undefined);
     try {
@@ -37,7 +37,7 @@ export function ProfileTab({ engine, film, phrase, settings }: ProfileTabProps) 
       <p>
         <button type="button" disabled={!isReady || busy} onClick={measure}>{busy ? "Measuring…" : "Measure one grounding"}</button>{" "}
         {profile && <button type="button" onClick={() => save("attnscope-trace.json", new Blob([chromeTrace(profile)], { type: "application/json" }))}>Save trace</button>}{" "}
-        {!isReady && <span class="quiet">Choose a film and a phrase first.</span>}
+        {!isReady && <span class="quiet">{engine && !engine.gpu ? "The server computes, which takes no times here: type attnscope profile there." : "Choose a film and a phrase first."}</span>}
       </p>
       {error && <p class="error" role="alert">{error}</p>}
       {profile?.note && <p class="quiet">{profile.note}</p>}

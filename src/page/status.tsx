@@ -14,7 +14,7 @@ export function EngineStatus({ state, onFolder, onRetry }: EngineStatusProps) {
     <div class="status">
       <p role="status" class={state.kind === "failed" ? "error" : ""}>{describe(state)}</p>
       {state.kind === "loading" && state.loading && <progress max={state.loading.total} value={state.loading.bytes} aria-label="loading the model" />}
-      {state.kind === "failed" && <button type="button" onClick={() => onRetry()}>Try again</button>}
+      {(state.kind === "failed" || (state.kind === "ready" && !state.engine.gpu)) && <button type="button" onClick={() => onRetry()}>Try again</button>}
       <label class="button">
         Use a model of your own
         <input type="file" {...{ webkitdirectory: true }} onChange={(event) => { if (event.currentTarget.files?.length) onFolder(event.currentTarget.files); }} />
@@ -27,6 +27,7 @@ function describe(state: EngineState): string {
   if (state.kind === "failed") return state.message;
   const note = state.note ? `${state.note} ` : "";
   if (state.kind === "loading") return `${note}${state.loading ? loadingText(state.loading) : "Looking for a graphics device…"}`;
+  if (!state.engine.gpu) return `${note}The server that sent this page computes instead, and gets every film and phrase.`;
   const { adapter } = state.engine.gpu;
   const name = adapter.description || adapter.device || [adapter.vendor, adapter.architecture].filter(Boolean).join(" ") || "this device";
   const slow = adapter.software ? " It computes on the processor, which is many times slower than a graphics card." : "";

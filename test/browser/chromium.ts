@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type Browser, type Page, chromium } from "playwright-core";
 import { findChromium } from "../../scripts/browser/find.mjs";
 import { loopbackNames } from "../../src/serve/access_node.ts";
-import { createPageServer } from "../../src/serve/server_node.ts";
+import { type ServeOptions, createPageServer } from "../../src/serve/server_node.ts";
 import { browserDist, needsBuild } from "./files.ts";
 
 const executable = findChromium();
@@ -40,16 +40,16 @@ export function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: executable, args: flags });
 }
 
-/** Starts Chromium and serves the built page and a model to it. */
-export async function openSession(model = phantom): Promise<Session> {
+/** Starts Chromium and serves the built page and the shipped model to it. `ground`: what the server's own grounding does. */
+export async function openSession({ ground = async () => ({}) }: Partial<Pick<ServeOptions, "ground">> = {}): Promise<Session> {
   // A copy: a build that runs meanwhile would give the scripts other names.
   const copy = mkdtempSync(join(tmpdir(), "attnscope-site-"));
   cpSync(browserDist, copy, { recursive: true, filter: (path) => !path.endsWith(".map") });
   const { server } = createPageServer({
     page: copy,
-    model,
+    model: phantom,
     access: { hosts: new Set(loopbackNames) },
-    ground: async () => ({}),
+    ground,
     onDefect: (error) => console.error(error),
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
