@@ -147,6 +147,18 @@ export function kernelModule(kernels) {
   return lines.join("\n");
 }
 
+/**
+ * Bindings and params of a kernel in the words that src/gpu/compact_kernel.ts reads.
+ * @returns {[bindings: string, params: string]}
+ */
+export function compactWords({ name: path, bindings, params }) {
+  if (bindings.some(({ index }, i) => index !== i + 1)) throw new Error(`kernels/${path}.wgsl: bindings are to be numbered from 1 on, in order`);
+  return [
+    bindings.map(({ name, access, element }) => `${name} ${element}${access === "read_write" ? "+" : ""}`).join(" "),
+    params.fields.map(({ name, scalar, length }) => `${name} ${scalar}${length > 1 ? length : ""}`).join(" "),
+  ];
+}
+
 /** The same kernels for the browser bundle: in few words, and the sources imported, one module a WGSL file. */
 export function compactKernelModule(kernels) {
   const lines = ['import { compactKernel } from "../gpu/compact_kernel.ts";'];
@@ -157,15 +169,12 @@ export function compactKernelModule(kernels) {
   };
   for (const file of fragmentsOf(kernels).keys()) lines.push(`const ${constantName("fragment", file)} = { file: ${JSON.stringify(file)}, source: ${sourceOf(file)} };`);
   for (const [i, name] of exportedNames(kernels).entries()) {
-    const { name: path, parts, enables, bindings, params, aliases, consts } = kernels[i];
+    const { name: path, parts, enables, aliases, consts } = kernels[i];
     const fragments = parts.slice(0, -1).map(({ file }) => constantName("fragment", file));
-    const words = [
-      bindings.map((binding) => `${binding.name} ${binding.index} ${binding.access} ${binding.element}`).join(" "),
-      params.fields.map((field) => `${field.name} ${field.scalar} ${field.length} ${field.offset}`).join(" "),
-    ];
+    const words = compactWords(kernels[i]);
     const lists = [enables, aliases, consts].map((list) => JSON.stringify(list.join(" ")));
     while (lists.at(-1) === '""') lists.pop();
-    const args = [JSON.stringify(path), `[${fragments.join(", ")}]`, sourceOf(parts.at(-1).file), ...words.map((text) => JSON.stringify(text)), params.bytes, ...lists];
+    const args = [JSON.stringify(path), `[${fragments.join(", ")}]`, sourceOf(parts.at(-1).file), ...words.map((text) => JSON.stringify(text)), ...lists];
     lines.push(`export const ${name} = /* @__PURE__ */ compactKernel(${args.join(", ")});`);
   }
   return lines.join("\n");

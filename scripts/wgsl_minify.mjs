@@ -8,6 +8,8 @@ const isName = /** @param {string} text */ (text) => /^[A-Za-z_]/.test(text);
 const isWord = /** @param {string} text */ (text) => /^\w/.test(text);
 /** Operators and comments that two neighbours would run together to. */
 const joined = /^(?:->|==|!=|<=|>=|&&|\|\||\+\+|--|[-+*/%&|^]=|<<|>>|\/[/*])$/;
+/** Vectors that WGSL has a shorter name for. */
+const vectorType = /\bvec([234])<([fui])32>/g;
 /** Names that may also be swizzles of a vector. */
 const swizzle = /^(?:[xyzw]{1,4}|[rgba]{1,4})$/;
 /** The keywords that a short name could be. */
@@ -112,5 +114,5 @@ export function minifyWgsl(source, names) {
     text += short;
     gap = false;
   }
-  return text;
+  return text.replace(vectorType, "vec$1$2");
 }
