@@ -14,12 +14,12 @@ const FILMS = "8000";
 /** Steps and rates. What is not named is the default of the command. */
 const recipes = {
   encoder: ["--max-steps", "1500"],
-  vae: ["--crop", "64", "--batch-size", "16", "--max-steps", "500", "--save-every", "100"],
+  vae: ["--crop", "64", "--batch-size", "16", "--max-steps", "1200", "--save-every", "100"],
   // The middle and the noisy half of the schedule carry the grounding.
   unet: [
-    "--batch-size", "32", "--accumulation-steps", "1", "--dtype", "f32", "--max-steps", "3000", "--save-every", "100",
+    "--batch-size", "32", "--accumulation-steps", "1", "--dtype", "f32", "--max-steps", "3600", "--save-every", "100",
     "--learning-rate", "2e-3", "--warmup-steps", "50", "--final-rate", "0.02",
-    "--timesteps", "2.4,1.5", "--text-drop", "0.1", "--ema-decay", "0.995", "--validate-every", "500", "--validation-films", "40",
+    "--timesteps", "2.4,1.5", "--text-drop", "0.1", "--ema-decay", "0.995", "--validate-every", "600", "--validation-films", "40",
   ],
 };
 

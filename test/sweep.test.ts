@@ -16,10 +16,11 @@ import { type LayerMeans, pickMeans, readMeans, uploadMeans } from "../src/sweep
 import { layerObjective } from "../src/sweep/layer_objective.ts";
 import { type Trial, searchLayers } from "../src/sweep/layer_search.ts";
 import { type SweptMap, sweep } from "../src/sweep/sweep.ts";
+import { modelOfTwoResolutions } from "./two_resolutions.ts";
 
 const gpu = await testGpu();
 const folder = fileURLToPath(new URL("../weights/phantom", import.meta.url));
-const pipeline = await loadPipeline(gpu, folder);
+const pipeline = await loadPipeline(gpu, await modelOfTwoResolutions());
 after(() => pipeline.free());
 const film = await readFilm(`${folder}/samples/film_05.png`);
 const other = await readFilm(`${folder}/samples/film_02.png`);
