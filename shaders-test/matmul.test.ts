@@ -4,7 +4,7 @@ import { ShapeError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
 import type { Float } from "../src/ops/check.ts";
 import { matmul, planMatmul } from "../src/ops/matmul.ts";
-import { type ProductVariant, productVariant } from "../src/ops/tiles.ts";
+import { type ProductVariant, productVariants } from "../src/ops/tiles.ts";
 import { matmulCases } from "./product_cases.ts";
 import { productReference } from "./product_reference.ts";
 import { assertMatches, randomValues, testDtypes, testGpu, upload } from "./harness.ts";
@@ -89,15 +89,15 @@ test("without subgroups and f16 the default agrees as well", async () => {
 
 test("the plan follows the device and one item, not the batch", () => {
   const lavapipe = { software: true, subgroupLanes: 8 };
-  assert.equal(productVariant(lavapipe, 64), "subgroup");
-  assert.equal(productVariant(lavapipe, 8), "vector");
-  assert.equal(productVariant({ software: true, subgroupLanes: 0 }, 64), "vector");
-  assert.equal(productVariant({ software: false, subgroupLanes: 32 }, 64), "tiled");
-  const columns = (subgroupLanes: number) => planMatmul({ batches: 1, M: 64, N: 64, K: 64, itemRows: 64 }, false, { software: true, subgroupLanes }).overrides.COLUMNS;
+  assert.equal(productVariants(lavapipe, 64)[0], "subgroup");
+  assert.equal(productVariants(lavapipe, 8)[0], "vector");
+  assert.equal(productVariants({ software: true, subgroupLanes: 0 }, 64)[0], "vector");
+  assert.equal(productVariants({ software: false, subgroupLanes: 32 }, 64)[0], "tiled");
+  const columns = (subgroupLanes: number) => planMatmul("matmul", { batches: 1, M: 64, N: 64, K: 64, itemRows: 64 }, false, { software: true, subgroupLanes }).overrides.COLUMNS;
   assert.deepEqual([4, 8, 16].map(columns), [4, 8, 8]);
   for (const variant of ["subgroup", "vector", "tiled"] as const) {
     for (const [itemRows, N] of [[1, 320], [7, 64], [64, 64], [256, 4], [4096, 1280]]) {
-      const plan = (batch: number) => planMatmul({ batches: 1, M: batch * itemRows, N, K: 64, itemRows }, false, lavapipe, variant);
+      const plan = (batch: number) => planMatmul("matmul", { batches: 1, M: batch * itemRows, N, K: 64, itemRows }, false, lavapipe, variant);
       assert.deepEqual(plan(50).overrides, plan(1).overrides);
       assert.ok(plan(50).grid >= plan(1).grid);
     }

@@ -7,6 +7,7 @@ export type { OpenOptions } from "./gpu/open.ts";
 export type { Plan, Step } from "./gpu/step.ts";
 export type { MemoryReport } from "./gpu/buffers.ts";
 export type { Profile, ProfileRow, ProfileSubmission } from "./gpu/profile.ts";
+export type { ChoosingOp, VariantChoice, VariantChoices } from "./gpu/variant_choices.ts";
 export { chromeTrace } from "./profile/chrome_trace.ts";
 export { Tensor, type Dtype } from "./tensor.ts";
 

@@ -1,6 +1,7 @@
 import type { Draft } from "./drafts.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 import { bufferUsage } from "./usage.ts";
+import type { VariantChoice } from "./variant_choices.ts";
 
 /** One dispatch, ready to encode: made once, encoded once (eager) or at every replay (step). */
 export interface Command {
@@ -15,6 +16,7 @@ export interface Command {
   readonly variant: string;
   readonly flops: number;
   readonly bytes: number;
+  readonly choice: VariantChoice | undefined;
 }
 
 const slotBytes = 256; // minUniformBufferOffsetAlignment of every device

@@ -51,6 +51,7 @@ export class Drafter {
       variant: [...types, ...constants].join(" "),
       flops: dispatch.flops ?? 0,
       bytes: dispatch.bytes ?? 0,
+      choice: dispatch.choice,
     };
     return { command, sources, slot };
   }

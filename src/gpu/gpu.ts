@@ -11,6 +11,7 @@ import { Planning, Recording } from "./recording.ts";
 import { keptTensors, ScopeStack } from "./scopes.ts";
 import type { Plan, Step } from "./step.ts";
 import { bufferUsage, mapModeRead } from "./usage.ts";
+import type { VariantChoices } from "./variant_choices.ts";
 
 /** What is known of the adapter behind a device. */
 export interface AdapterFacts {
@@ -45,6 +46,8 @@ export class Gpu {
   readonly adapter: AdapterFacts;
   /** Most bytes that a kernel may read or write through one binding. */
   readonly maxBindingBytes: number;
+  /** Which kernels ops take, where that was measured; a recorded step keeps those of its recording. */
+  variantChoices: VariantChoices | undefined;
   /** Bytes copied from the device to the host so far. */
   bytesReadBack = 0;
   /** Floating-point operations submitted so far, as the ops count them. */

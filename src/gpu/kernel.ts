@@ -1,4 +1,5 @@
 import type { Dtype } from "../tensor.ts";
+import type { VariantChoice } from "./variant_choices.ts";
 
 /** One WGSL source file as embedded by build.mjs. */
 export interface SourcePart {
@@ -63,6 +64,8 @@ export interface Dispatch<B extends string, P, O extends string, L> {
   /** Floating-point operations and bytes moved: what profile, bench and submission sizing count with. */
   readonly flops?: number;
   readonly bytes?: number;
+  /** What was chosen between kernels, for profiles. */
+  readonly choice?: VariantChoice;
 }
 
 /** Final WGSL of a kernel: enables, prelude, fragments, kernel; with the line at which each file starts. */

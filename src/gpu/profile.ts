@@ -1,6 +1,7 @@
 import type { BufferPool } from "./buffers.ts";
 import { type Command, encodePass } from "./commands.ts";
 import { bufferUsage, mapModeRead } from "./usage.ts";
+import type { VariantChoice } from "./variant_choices.ts";
 
 /** One profiled dispatch. */
 export interface ProfileRow {
@@ -21,6 +22,8 @@ export interface ProfileRow {
   /** Rates from `flops`, `bytes` and `ms`; 0 where the time is 0. */
   gflops: number;
   gbps: number;
+  /** What its op chose between kernels, where it does. */
+  choice?: VariantChoice;
 }
 
 /** One submission to the device's queue, in milliseconds of the host's clock since the profile began. */
@@ -177,11 +180,11 @@ export class Profiler {
     const lags = this.#submitted.map(({ startMs, encodeMs }, i) => startMs + encodeMs - sinceOrigin(stamps[i]?.[0] ?? origin));
     const offset = Math.max(...lags);
     return this.#submitted.flatMap(({ commands, startMs }, submission) =>
-      commands.map(({ scope, kernel, variant, grid, flops, bytes }, i) => {
+      commands.map(({ scope, kernel, variant, grid, flops, bytes, choice }, i) => {
         const [begin, end] = stamps[submission]?.subarray(2 * i, 2 * i + 2) ?? [];
         const ms = begin !== undefined && end > begin ? Number(end - begin) / 1e6 : 0;
         const at = begin === undefined ? startMs : sinceOrigin(begin) + offset;
-        return { scope, kernel, variant, grid, submission, startMs: at, ms, flops, bytes, gflops: ms > 0 ? flops / ms / 1e6 : 0, gbps: ms > 0 ? bytes / ms / 1e6 : 0 };
+        return { scope, kernel, variant, grid, submission, startMs: at, ms, flops, bytes, gflops: ms > 0 ? flops / ms / 1e6 : 0, gbps: ms > 0 ? bytes / ms / 1e6 : 0, choice };
       }),
     );
   }

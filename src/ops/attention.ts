@@ -8,11 +8,13 @@ import {
   crossAttentionTiles,
 } from "../generated/kernels.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import type { VariantChoice } from "../gpu/variant_choices.ts";
 import { differentiable, refuseGradient, wantsGradient } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { attentionBackward } from "./attention_backward.ts";
 import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { attentionLaneRows, attentionSlices, type DeviceFacts, deviceFacts } from "./grid.ts";
+import { chooseVariant, classSide } from "./variants.ts";
 
 /** Which kernel: `lanes` for devices that compute on the CPU, `tiles` for GPUs, `naive` as second opinion for both. */
 export type AttentionVariant = "lanes" | "tiles" | "naive";
@@ -98,8 +100,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   checkShape("attention", "k", k, [batch, keys, q.shape[2]]);
   if (keyMask) checkShape("attention", "keyMask", keyMask, [batch, keys]);
   check(!causal || queries === keys, "attention", `causal needs as many queries as keys, got ${queries} and ${keys}`, q);
-  const variant = chooseVariant("attention", attentionVariants(deviceFacts(q.gpu)), options.variant, q);
-  const { kernel, prelude, overrides, grid, flops } = planAttention(shape, variant);
+  const device = deviceFacts(q.gpu);
+  const choice = chooseAttention("attention", shape, attentionVariants(device), device, options.variant, q);
+  const { kernel, prelude, overrides, grid, flops } = planAttention(shape, choice.variant);
   const out = q.gpu.empty(q.shape, q.dtype);
   const statistics = rowStatistics(shape, q, k, v);
   q.gpu.run(kernel, {
@@ -110,6 +113,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     grid,
     flops,
     bytes: bytesOf(q, k, v, out),
+    choice,
   });
   return differentiable(out, {
     inputs: { q, k, v },
@@ -169,8 +173,9 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
   const contextStep = contextStepOf("crossAttention", q, contexts, batch, contextOf);
   const weights = capture && "weights" in capture ? capture.weights : undefined;
   if (weights) checkShape("crossAttention", "capture weights", weights, [contexts, weights.shape[1], keys]);
-  const variant = chooseVariant("crossAttention", crossAttentionVariants(shape, deviceFacts(q.gpu)), options.variant, q);
-  const { kernel, prelude, overrides, grid, flops } = planCrossAttention(shape, variant);
+  const device = deviceFacts(q.gpu);
+  const choice = chooseAttention("crossAttention", shape, crossAttentionVariants(shape, device), device, options.variant, q);
+  const { kernel, prelude, overrides, grid, flops } = planCrossAttention(shape, choice.variant);
   if (capture) refuseGradient("crossAttention with capture", q, k, v);
   const sets = weights ? weights.shape[1] : capture ? keys : 0;
   const out = q.gpu.empty(q.shape, q.dtype);
@@ -184,6 +189,7 @@ export function crossAttention(q: Tensor, k: Tensor, v: Tensor, options: CrossAt
     grid,
     flops,
     bytes: bytesOf(q, k, v, weights, out, captured),
+    choice,
   });
   differentiable(out, {
     inputs: { q, k, v },
@@ -244,9 +250,18 @@ function variantsOf(fits: { lanes: boolean; tiles: boolean }, device: DeviceFact
   return device.software ? [...lanes, ...tiles, "naive"] : [...tiles, ...lanes, "naive"];
 }
 
-function chooseVariant(op: string, possible: AttentionVariant[], wanted: AttentionVariant | undefined, x: Tensor): AttentionVariant {
+function chooseAttention(
+  op: "attention" | "crossAttention",
+  { queries, keys, heads, headSize }: AttentionShape,
+  possible: AttentionVariant[],
+  device: DeviceFacts,
+  wanted: AttentionVariant | undefined,
+  x: Tensor,
+): VariantChoice & { variant: AttentionVariant } {
   if (wanted) check(possible.includes(wanted), op, `variant ${wanted} does not run here, only ${possible.join(", ")}`, x);
-  return wanted ?? possible[0];
+  // The naive one is last: only a shape that nothing else takes is left to it.
+  const candidates = possible.length > 1 ? possible.filter((variant) => variant !== "naive") : possible;
+  return chooseVariant(op, `${classSide(queries)} queries, ${classSide(keys)} keys, ${heads} heads of ${classSide(headSize)}`, candidates, device, wanted);
 }
 
 /** Sizes of an attention from its tensors; throws where they do not fit together. The batch of k is left to the caller. */

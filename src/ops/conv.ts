@@ -10,8 +10,9 @@ import { type DeviceFacts, deviceFacts, elementGrid } from "./grid.ts";
 import { linear } from "./matmul.ts";
 import { cast } from "./pointwise.ts";
 import { elementRange } from "./ranges.ts";
-import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
+import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariants, workgroupsOf } from "./tiles.ts";
 import { turnWeight } from "./turn_weight.ts";
+import { chooseVariant, classSide } from "./variants.ts";
 import { weightGradient } from "./weight_gradient.ts";
 
 /** Arguments of `conv2d`. */
@@ -65,13 +66,20 @@ const fastKernels: Record<Exclude<ProductVariant, "naive">, Conv2dKernel> = {
  * Kernel, overrides and grid of a convolution. The tile follows the shape of one sample, so that a sample's result
  * does not depend on the batch that it is in.
  */
-export function planConv2d(shape: Conv2dShape, device: DeviceFacts, variant = productVariant(device, shape.c_out)): ProductPlan<Conv2dKernel> {
+export function planConv2d(shape: Conv2dShape, device: DeviceFacts, wanted?: ProductVariant): ProductPlan<Conv2dKernel> {
   const pixels = shape.out_height * shape.out_width;
   const N = shape.c_out;
-  if (variant === "naive") return { kernel: conv2dNaive, overrides: {}, quads: false, grid: Math.ceil((shape.batches * pixels * N) / 64) };
+  const choice = chooseVariant<ProductVariant>("conv2d", conv2dClass(shape), productVariants(device, N), device, wanted);
+  const { variant } = choice;
+  if (variant === "naive") return { kernel: conv2dNaive, overrides: {}, quads: false, choice, grid: Math.ceil((shape.batches * pixels * N) / 64) };
   const quads = N % 4 === 0;
   const tile = productTile(variant, pixels, N, device);
-  return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: workgroupsOf(tile, shape.batches * pixels, N) };
+  return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, choice, grid: workgroupsOf(tile, shape.batches * pixels, N) };
+}
+
+/** Taps and stride, sides of the output, channels: `3x3 32x32 64>64`. */
+function conv2dClass({ kernel, stride, out_height, out_width, c1, c2, c_out }: Conv2dShape): string {
+  return `${kernel.join("x")}${stride > 1 ? `/${stride}` : ""} ${classSide(out_height)}x${classSide(out_width)} ${classSide(c1 + c2)}>${classSide(c_out)}`;
 }
 
 /** Checks the arguments of a convolution and gives its sizes. */
@@ -139,7 +147,7 @@ function runConv2d(x: Tensor, options: Conv2dOptions, shape: Conv2dShape): Tenso
   const y = gpu.empty([batches, out_height, out_width, c_out], x.dtype);
   const factor = upsample ? 2 : 1;
   for (const band of conv2dBands(shape, factor, dtypeBytes(x.dtype), gpu.maxBindingBytes)) {
-    const { kernel, overrides, quads, grid } = planConv2d(band.shape, deviceFacts(gpu), options.variant);
+    const { kernel, overrides, quads, grid, choice } = planConv2d(band.shape, deviceFacts(gpu), options.variant);
     const pixels = (image: Tensor, { first, count }: Conv2dBand["input"], channels: number) => elementRange(image, first * channels, count * channels);
     const share = band.output.count / (batches * out_height * out_width);
     gpu.run(kernel, {
@@ -167,6 +175,7 @@ function runConv2d(x: Tensor, options: Conv2dOptions, shape: Conv2dShape): Tenso
       grid,
       flops: share * 2 * y.size * shape.kernel[0] * shape.kernel[1] * (c1 + c2),
       bytes: share * bytesOf(x, skip, weight, bias, shift, residual, y),
+      choice,
     });
   }
   return y;

@@ -1,5 +1,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
+import type { ChoosingOp, VariantChoice, VariantChoices } from "../gpu/variant_choices.ts";
 import type { Tensor } from "../tensor.ts";
+import { chooseVariant, classSide } from "./variants.ts";
 
 /** What plans ask of a device. */
 export interface DeviceFacts {
@@ -7,11 +9,14 @@ export interface DeviceFacts {
   software: boolean;
   /** Lanes of its smallest subgroup; 0 without subgroups. */
   subgroupLanes: number;
+  /** What was measured on it. */
+  choices?: VariantChoices;
 }
 
 /** The facts of a device. */
 export function deviceFacts(gpu: Gpu): DeviceFacts {
-  return { software: gpu.adapter.software, subgroupLanes: gpu.has("subgroups") ? gpu.device.adapterInfo.subgroupMinSize : 0 };
+  const subgroupLanes = gpu.has("subgroups") ? gpu.device.adapterInfo.subgroupMinSize : 0;
+  return { software: gpu.adapter.software, subgroupLanes, choices: gpu.variantChoices };
 }
 
 /**
@@ -42,13 +47,19 @@ export function elementPlan(x: Tensor): { vec4: boolean; count: number; grid: nu
 /** Who computes a row in layer norm and softmax: a subgroup, a workgroup, or one invocation. */
 export type RowVariant = "subgroup" | "workgroup" | "naive";
 
-/** Variant and workgroups for `rows` rows of `columns` values; `variant` overrules the choice. */
-export function planRows(rows: number, columns: number, device: DeviceFacts, variant?: RowVariant): { variant: RowVariant; grid: number } {
-  const fastest = device.subgroupLanes > 0 && columns % 4 === 0 ? "subgroup" : device.software ? "naive" : "workgroup";
-  const chosen = variant ?? fastest;
+/** Variants that can run on rows of `columns` values, the default first. */
+function rowVariants(columns: number, { software, subgroupLanes }: DeviceFacts): RowVariant[] {
+  const subgroup: RowVariant[] = subgroupLanes > 0 && columns % 4 === 0 ? ["subgroup"] : [];
+  return software ? [...subgroup, "naive", "workgroup"] : [...subgroup, "workgroup", "naive"];
+}
+
+/** Variant and workgroups for `rows` rows of `columns` values; `wanted` overrules the choice. */
+export function planRows(op: ChoosingOp, rows: number, columns: number, device: DeviceFacts, wanted?: RowVariant): { variant: RowVariant; grid: number; choice: VariantChoice } {
+  const choice = chooseVariant(op, `rows of ${classSide(columns)}`, rowVariants(columns, device), device, wanted);
+  const { variant } = choice;
   // In workgroups of 64: two subgroups of 32 lanes, and any other number as well.
-  const rowsAWorkgroup = { subgroup: 2, workgroup: 1, naive: 64 }[chosen];
-  return { variant: chosen, grid: chosen === "naive" ? Math.ceil(rows / 64) : strideGrid(rows, rowsAWorkgroup, device.software) };
+  const rowsAWorkgroup = { subgroup: 2, workgroup: 1, naive: 64 }[variant];
+  return { variant, choice, grid: variant === "naive" ? Math.ceil(rows / 64) : strideGrid(rows, rowsAWorkgroup, device.software) };
 }
 
 /**

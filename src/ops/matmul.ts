@@ -8,8 +8,9 @@ import { type Float, bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { type DeviceFacts, deviceFacts } from "./grid.ts";
 import { cast } from "./pointwise.ts";
 import { alignedRows, elementRange, partsOf } from "./ranges.ts";
-import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariant, workgroupsOf } from "./tiles.ts";
+import { type ProductPlan, type ProductVariant, type Tile, productTile, productVariants, workgroupsOf } from "./tiles.ts";
 import { turnWeight } from "./turn_weight.ts";
+import { chooseVariant, classSide } from "./variants.ts";
 import { transposedProduct, weightGradient } from "./weight_gradient.ts";
 
 /** Options of `matmul`. */
@@ -159,16 +160,22 @@ const fastKernels: Record<Exclude<ProductVariant, "naive">, MatmulKernel> = {
   tiled: matmulTiled,
 };
 
+/** The ops that are one product. */
+export type ProductOp = "matmul" | "linear" | "geglu";
+
 /**
  * Kernel, overrides and grid of a batched product. The tile follows the shape of one item, so that an item's result
  * does not depend on the batch that it is in.
  */
-export function planMatmul(shape: ProductShape, transposeB: boolean, device: DeviceFacts, variant = productVariant(device, shape.N)): ProductPlan<MatmulKernel> {
-  const { batches, M, N, itemRows } = shape;
-  if (variant === "naive") return { kernel: matmulNaive, overrides: {}, quads: false, grid: Math.ceil((batches * M * N) / 64) };
+export function planMatmul(op: ProductOp, shape: ProductShape, transposeB: boolean, device: DeviceFacts, wanted?: ProductVariant): ProductPlan<MatmulKernel> {
+  const { batches, M, N, K, itemRows } = shape;
+  const shapeClass = `${classSide(itemRows)} rows ${classSide(K)}>${classSide(N)}${transposeB ? " transposed" : ""}`;
+  const choice = chooseVariant<ProductVariant>(op, shapeClass, productVariants(device, N), device, wanted);
+  const { variant } = choice;
+  if (variant === "naive") return { kernel: matmulNaive, overrides: {}, quads: false, choice, grid: Math.ceil((batches * M * N) / 64) };
   const quads = !transposeB && N % 4 === 0;
   const tile = productTile(variant, itemRows, N, device);
-  return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, grid: batches * workgroupsOf(tile, M, N) };
+  return { kernel: fastKernels[variant], overrides: { ...tile.overrides, QUADS: quads }, quads, choice, grid: batches * workgroupsOf(tile, M, N) };
 }
 
 interface MatmulTensors {
@@ -188,7 +195,7 @@ interface MatmulRun {
   variant?: ProductVariant;
 }
 
-function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
+function runMatmul(op: ProductOp, { a, b, bias, residual, c }: MatmulTensors, run: MatmulRun): void {
   const { shape, transposeB = false, gated = false, scale = 1, activation } = run;
   const { batches, M, N, K } = shape;
   const { gpu } = a;
@@ -196,7 +203,7 @@ function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: 
   // A batched product is left whole: its items have their own b.
   const parts = batches > 1 ? [{ row: 0, rows: batches * M }] : partsOf({ items: 1, rows: M }, Math.max(aRow, cRow), gpu.maxBindingBytes, alignedRows(aRow, cRow));
   for (const { row, rows } of parts) {
-    const { kernel, overrides, quads, grid } = planMatmul({ ...shape, M: rows / batches }, transposeB, deviceFacts(gpu), run.variant);
+    const { kernel, overrides, quads, grid, choice } = planMatmul(op, { ...shape, M: rows / batches }, transposeB, deviceFacts(gpu), run.variant);
     const share = rows / (batches * M);
     gpu.run(kernel, {
       bindings: {
@@ -220,6 +227,7 @@ function runMatmul(op: string, { a, b, bias, residual, c }: MatmulTensors, run: 
       grid,
       flops: share * (gated ? 4 : 2) * batches * M * N * K,
       bytes: share * bytesOf(a, b, bias, residual, c),
+      choice,
     });
   }
 }

@@ -9,12 +9,14 @@ import {
   layerNormSubgroup,
 } from "../generated/kernels.ts";
 import type { BindingSource } from "../gpu/kernel.ts";
+import type { VariantChoice } from "../gpu/variant_choices.ts";
 import { differentiable, wantsGradient } from "../tape.ts";
 import { type Tensor, dtypeBytes, sizeOf } from "../tensor.ts";
 import { bytesOf, check, checkShape, floatOf } from "./check.ts";
 import { type DeviceFacts, type RowVariant, deviceFacts, mapChunk, planRows, sumChunk } from "./grid.ts";
 import { groupNormBackward, layerNormBackward } from "./norm_backward.ts";
 import { type Part, alignedRows, elementRange, partsOf } from "./ranges.ts";
+import { chooseVariant, classSide } from "./variants.ts";
 
 // --- layer norm ----------------------------------------------------------------------------------------------------
 
@@ -33,8 +35,8 @@ const layerNormKernels = { subgroup: layerNormSubgroup, workgroup: layerNormWork
 
 /** Kernel, grid and cost of a layer norm over R rows of C channels. */
 export function planLayerNorm(rows: number, channels: number, device: DeviceFacts, variant?: RowVariant) {
-  const plan = planRows(rows, channels, device, variant);
-  return { kernel: layerNormKernels[plan.variant], grid: plan.grid, flops: 8 * rows * channels };
+  const { variant: chosen, ...plan } = planRows("layerNorm", rows, channels, device, variant);
+  return { ...plan, kernel: layerNormKernels[chosen], flops: 8 * rows * channels };
 }
 
 /** Layer normalisation over the last dimension (torch.nn.LayerNorm). x [..., C] -> [..., C]. */
@@ -93,13 +95,21 @@ interface GroupNormShape {
   groups: number;
 }
 
+/** Variants that can run on these channels, the default first. */
+function groupNormVariants({ c1, c2 }: GroupNormShape, { software }: DeviceFacts): GroupNormVariant[] {
+  if (c1 % 4 !== 0 || c2 % 4 !== 0) return ["naive"];
+  return software ? ["serial", "workgroup"] : ["workgroup", "serial"];
+}
+
 /** Variant of a group norm, and how many positions an invocation of its first and its last kernel takes. */
 export function planGroupNorm(shape: GroupNormShape, device: DeviceFacts, variant?: GroupNormVariant) {
-  const { batches, positions, c1, c2 } = shape;
-  const fastest = c1 % 4 !== 0 || c2 % 4 !== 0 ? "naive" : device.software ? "serial" : "workgroup";
+  const { batches, positions, c1, c2, groups } = shape;
+  const shapeClass = `${classSide(positions)} positions, ${classSide(c1 + c2)} channels, ${groups} groups`;
+  const choice = chooseVariant("groupNorm", shapeClass, groupNormVariants(shape, device), device, variant);
   const quads = (batches * positions * (c1 + c2)) / 4;
   return {
-    variant: variant ?? fastest,
+    variant: choice.variant,
+    choice,
     partialChunk: sumChunk(quads, device.software),
     applyChunk: mapChunk(quads, device.software),
   };
@@ -130,11 +140,11 @@ export function groupNorm(x: Tensor, options: GroupNormOptions): Tensor {
   return x.gpu.scope("group_norm", () => {
     const statistics = saves || !naive ? x.gpu.empty([batches, groups, 2]) : undefined;
     if (statistics && !naive) {
-      groupStatistics(x, shape, options, plan.variant === "serial", plan.partialChunk, statistics);
+      groupStatistics(x, shape, options, plan, statistics);
       applyGroupNorm(x, y, 0, statistics, options, plan.applyChunk);
       if (skip) applyGroupNorm(skip, y, c1, statistics, options, plan.applyChunk);
     } else {
-      runGroupNormNaive(x, y, shape, options, statistics);
+      runGroupNormNaive(x, y, shape, options, plan.choice, statistics);
     }
     return differentiable(y, {
       inputs: { x, skip, weight, bias },
@@ -155,7 +165,8 @@ function positionParts(x: Tensor, channels: number, chunk: number): (Part & { ch
 }
 
 /** Writes mean and 1 / sqrt(var + eps) of every group: f32 [B, G, 2]. */
-function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOptions, serial: boolean, chunk: number, statistics: Tensor): void {
+function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOptions, plan: ReturnType<typeof planGroupNorm>, statistics: Tensor): void {
+  const { choice, partialChunk: chunk } = plan;
   const { batches, positions, c1, c2, groups } = shape;
   const { gpu } = x;
   const channels = c1 + c2;
@@ -179,13 +190,15 @@ function groupStatistics(x: Tensor, shape: GroupNormShape, options: GroupNormOpt
   partial(x, c1, 0);
   if (options.skip) partial(options.skip, c2, c1);
   const count = batches * groups;
-  const kernel = serial ? groupNormCombineSerial : groupNormCombine;
-  gpu.run(kernel, {
+  // The only kernel in which the variants differ.
+  const serial = plan.variant === "serial";
+  gpu.run(serial ? groupNormCombineSerial : groupNormCombine, {
     bindings: { mean, squares, statistics },
     params: { count, positions, chunk, chunks, channels, groups, eps: options.eps },
     prelude: {},
     grid: serial ? Math.ceil(count / 8) : count,
     bytes: bytesOf(mean, squares, statistics),
+    choice,
   });
 }
 
@@ -220,7 +233,7 @@ function applyGroupNorm(x: Tensor, y: Tensor, firstChannel: number, statistics: 
   }
 }
 
-function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options: GroupNormOptions, statistics: Tensor | undefined): void {
+function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options: GroupNormOptions, choice: VariantChoice, statistics: Tensor | undefined): void {
   const { weight, bias, eps, silu = false, skip } = options;
   x.gpu.run(groupNormNaive, {
     bindings: { x, skip, weight, bias, y, statistics },
@@ -230,5 +243,6 @@ function runGroupNormNaive(x: Tensor, y: Tensor, shape: GroupNormShape, options:
     grid: Math.ceil((shape.batches * shape.groups) / 64),
     flops: 8 * y.size,
     bytes: bytesOf(x, skip, weight, bias, y, statistics),
+    choice,
   });
 }

@@ -34,8 +34,8 @@ const layerNormBackwardKernels = { subgroup: layerNormBackwardSubgroup, workgrou
 
 /** Kernel, grid and cost of the gradient of a layer norm's input. */
 export function planLayerNormBackward(rows: number, channels: number, device: DeviceFacts, variant?: RowVariant) {
-  const plan = planRows(rows, channels, device, variant);
-  return { kernel: layerNormBackwardKernels[plan.variant], grid: plan.grid, flops: 11 * rows * channels };
+  const { variant: chosen, ...plan } = planRows("layerNormBackward", rows, channels, device, variant);
+  return { ...plan, kernel: layerNormBackwardKernels[chosen], flops: 11 * rows * channels };
 }
 
 /** Gradients of `layerNorm`: x's in its dtype, those of weight and bias f32. dy [..., C]. */

@@ -8,8 +8,8 @@ const kernels = { subgroup: softmaxSubgroup, workgroup: softmaxWorkgroup, naive:
 
 /** Kernel, grid and cost of a softmax of R rows of N columns. */
 export function planSoftmax(rows: number, columns: number, device: DeviceFacts, variant?: RowVariant) {
-  const plan = planRows(rows, columns, device, variant);
-  return { kernel: kernels[plan.variant], grid: plan.grid, flops: 5 * rows * columns };
+  const { variant: chosen, ...plan } = planRows("softmax", rows, columns, device, variant);
+  return { ...plan, kernel: kernels[chosen], flops: 5 * rows * columns };
 }
 
 /**
@@ -41,8 +41,8 @@ const backwardKernels = { subgroup: softmaxBackwardSubgroup, workgroup: softmaxB
 
 /** Kernel, grid and cost of the gradient of a softmax of R rows of N columns. */
 export function planSoftmaxBackward(rows: number, columns: number, device: DeviceFacts, variant?: RowVariant) {
-  const plan = planRows(rows, columns, device, variant);
-  return { kernel: backwardKernels[plan.variant], grid: plan.grid, flops: 4 * rows * columns };
+  const { variant: chosen, ...plan } = planRows("softmaxBackward", rows, columns, device, variant);
+  return { ...plan, kernel: backwardKernels[chosen], flops: 4 * rows * columns };
 }
 
 /** Gradient of `softmax`, from its result y and dy, both [..., N], to [..., N]. */

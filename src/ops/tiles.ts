@@ -1,3 +1,4 @@
+import type { VariantChoice } from "../gpu/variant_choices.ts";
 import type { DeviceFacts } from "./grid.ts";
 
 /**
@@ -7,12 +8,13 @@ import type { DeviceFacts } from "./grid.ts";
 export type ProductVariant = "subgroup" | "vector" | "tiled" | "naive";
 
 /**
- * The design for a device and N columns: workgroup memory pays on a GPU; on a CPU device barriers are dear and shuffles
- * cheap, but few columns leave few lanes to share rows between.
+ * The designs for a device and N columns, the default first: workgroup memory pays on a GPU; on a CPU device barriers are
+ * dear and shuffles cheap, but few columns leave few lanes to share rows between. The naive one is never among them.
  */
-export function productVariant({ software, subgroupLanes }: DeviceFacts, N: number): ProductVariant {
-  if (!software) return "tiled";
-  return subgroupLanes >= 4 && N >= 16 ? "subgroup" : "vector";
+export function productVariants({ software, subgroupLanes }: DeviceFacts, N: number): Exclude<ProductVariant, "naive">[] {
+  if (subgroupLanes < 4) return software ? ["vector", "tiled"] : ["tiled", "vector"];
+  if (!software) return ["tiled", "subgroup", "vector"];
+  return N >= 16 ? ["subgroup", "vector", "tiled"] : ["vector", "subgroup", "tiled"];
 }
 
 /** Overrides that shape a tile, and the rows and columns of c that one workgroup computes. */
@@ -29,6 +31,7 @@ export interface ProductPlan<K> {
   /** Whether the kernel reads its columns by fours. */
   quads: boolean;
   grid: number;
+  choice: VariantChoice;
 }
 
 /** Workgroups that cover M rows by N columns. */

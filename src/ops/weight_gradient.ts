@@ -4,7 +4,8 @@ import { sumRows } from "./accumulate.ts";
 import { bytesOf, floatOf } from "./check.ts";
 import type { Conv2dShape } from "./conv.ts";
 import { type DeviceFacts, deviceFacts } from "./grid.ts";
-import { type ProductVariant, productTile, productVariant, workgroupsOf } from "./tiles.ts";
+import { type ProductVariant, productTile, productVariants, workgroupsOf } from "./tiles.ts";
+import { chooseVariant, classSide } from "./variants.ts";
 
 /**
  * Sizes of a weight gradient: for each of `items`, the sum over `positions` of the C1 + C2 channels that each tap of the
@@ -46,6 +47,11 @@ export function planWeightGradient(shape: WeightGradientShape, device: DeviceFac
   return { kernel: fastKernels[variant], overrides: tile.overrides, chunk, chunks, grid: chunks * parts };
 }
 
+/** Taps, positions that are summed over, channels: `3x3 1024 positions 64>64`. */
+function weightGradientClass({ kernel, positions, c1, c2, N }: WeightGradientShape): string {
+  return `${kernel.join("x")} ${classSide(positions)} positions ${classSide(c1 + c2)}>${classSide(N)}`;
+}
+
 /** Arguments of `weightGradient`. */
 export interface WeightGradientOptions {
   /** [B, H, W, C2] */
@@ -66,12 +72,14 @@ export function weightGradient(x: Tensor, dy: Tensor, shape: WeightGradientShape
   const { skip, upsample = false, scale = 1 } = options;
   const { items, positions, c1, c2, N, kernel } = shape;
   const device = deviceFacts(x.gpu);
-  const variant = options.variant ?? productVariant(device, N);
+  const choice = chooseVariant<ProductVariant>("weightGradient", weightGradientClass(shape), productVariants(device, N), device, options.variant);
+  const { variant } = choice;
   const size = [items, ...kernel, c1 + c2, N];
   const shared = {
     overrides: { UPSAMPLE: upsample ? 2 : 1, HAS_SKIP: skip !== undefined },
     prelude: { T: floatOf("weightGradient", x) },
     flops: 2 * positions * sizeOf(size),
+    choice,
   };
   return x.gpu.scope("weight_gradient", () => {
     if (variant === "naive") {

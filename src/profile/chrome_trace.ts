@@ -10,7 +10,7 @@ const host = { pid: 2, tid: 1 };
 export function chromeTrace(profile: Profile): string {
   const dispatches = profile.rows.map(({ kernel, scope, startMs, ms, submission, ...facts }) => ({
     ph: "X", ...device, name: kernel, cat: scope, ts: startMs * 1e3, dur: ms * 1e3,
-    args: { scope, submission, variant: facts.variant, workgroups: facts.grid, gflops: facts.gflops, gbps: facts.gbps, flops: facts.flops, bytes: facts.bytes },
+    args: { scope, submission, variant: facts.variant, choice: facts.choice, workgroups: facts.grid, gflops: facts.gflops, gbps: facts.gbps, flops: facts.flops, bytes: facts.bytes },
   }));
   const submissions = profile.submissions.map(({ startMs, encodeMs, dispatches }, submission) => ({
     ph: "X", ...host, name: `encode ${dispatches} dispatches`, cat: "encode", ts: startMs * 1e3, dur: encodeMs * 1e3, args: { submission },

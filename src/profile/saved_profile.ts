@@ -1,4 +1,5 @@
 import { InputError } from "../errors.ts";
+import type { VariantChoice } from "../gpu/variant_choices.ts";
 import { parseJson } from "../weights/byte_source.ts";
 import type { Measures, Roofs } from "./measures.ts";
 import type { MemoryCurve } from "./memory_curve.ts";
@@ -29,6 +30,8 @@ export interface CallMeasures extends Measures {
   kernel: string;
   variant: string;
   grid: readonly [number, number, number];
+  /** What the op chose between kernels, where it does. */
+  choice?: VariantChoice;
 }
 
 /** One submission, in milliseconds since the profile began. */

@@ -15,9 +15,9 @@ export function summarise(profile: Profile, roofs: Roofs): ProfileSummary {
   const sourceOf = (row: ProfileRow) => wgsl.indexOf(profile.sources.get(sourceKey(row)) ?? "");
   const variantsOf = (group: ProfileRow[]) => grouped(group, ({ variant }) => variant).map((same): VariantMeasures => ({ variant: same[0].variant, source: sourceOf(same[0]), ...measured(same) })).sort(longestFirst);
   const kernels = grouped(rows, ({ kernel }) => kernel).map((group): KernelMeasures => ({ kernel: group[0].kernel, ...measured(group), variants: variantsOf(group) }));
-  const calls = grouped(rows, (row) => `${row.scope}|${sourceKey(row)}|${row.grid}`).map((group): CallMeasures => {
-    const { scope, kernel, variant, grid } = group[0];
-    return { scope, kernel, variant, grid, ...measured(group) };
+  const calls = grouped(rows, (row) => `${row.scope}|${sourceKey(row)}|${row.grid}|${row.choice?.shapeClass}`).map((group): CallMeasures => {
+    const { scope, kernel, variant, grid, choice } = group[0];
+    return { scope, kernel, variant, grid, choice, ...measured(group) };
   });
   const scopes = scopeGroups(rows).map(([scope, group]): ScopeMeasures => ({ scope, ...measured(group) }));
   return {
