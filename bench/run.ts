@@ -31,7 +31,7 @@ function filesIn(folder: string, end: string): string[] {
 }
 
 const program = new Command("bench")
-  .description("time kernels beside their naive versions; watch one while it is edited")
+  .description("time kernels beside their naive versions; watch one while it is edited. What attnscope tune chose is left aside")
   .argument("[name...]", `families (${families.join(", ")}; all where none is named), or with --watch and --dump one kernel`)
   .option("--rounds <n>", "interleaved rounds", parseRounds, fewestRounds)
   .option("--shapes <list>", "shapes in place of the family's own, such as 4096x320,77x768", parseShapes)

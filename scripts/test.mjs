@@ -23,5 +23,7 @@ await endWith(async () => {
   const files = set.folders.flatMap((folder) => filesBelow(root, folder)).filter((path) => path.endsWith(".test.ts"));
   if (files.length === 0) throw new Stop(`no *.test.ts below ${set.folders.join(", ")}`, 1);
   const options = ["--import", "tsx", "--test", "--test-concurrency=2", `--test-timeout=${set.limit}`];
-  return handOver(process.execPath, [...options, ...files], { cwd: root, stdin: "ignore" });
+  // A tuning of the user's must not change what is tested.
+  const env = { ...process.env, ATTNSCOPE_TUNING: "off" };
+  return handOver(process.execPath, [...options, ...files], { cwd: root, env, stdin: "ignore" });
 });

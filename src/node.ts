@@ -9,7 +9,7 @@ import { nodePlatform } from "./platform_node.ts";
 import type { FolderSource } from "./weights/byte_source.ts";
 
 export * from "./index.ts";
-export { openGpu } from "./gpu/open_node.ts";
+export { openGpu, type NodeOpenOptions } from "./tuning/open_gpu_node.ts";
 export { decodeFilm, readFilm } from "./data/decode_node.ts";
 export type { PipelineOptions } from "./load_pipeline.ts";
 

@@ -33,10 +33,10 @@ const userCache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
  * @param options.cache stands in for the user's cache folder
  * @param options.interruptAt once this stands on stderr, or is so, the process gets a SIGINT
  */
-export async function runCli(args: readonly string[], options: { cache: string; interruptAt?: string | (() => boolean) }): Promise<Outcome> {
+export async function runCli(args: readonly string[], options: { cache: string; env?: NodeJS.ProcessEnv; interruptAt?: string | (() => boolean) }): Promise<Outcome> {
   const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
     cwd: repository,
-    env: { MESA_SHADER_CACHE_DIR: userCache, ...process.env, XDG_CACHE_HOME: options.cache },
+    env: { MESA_SHADER_CACHE_DIR: userCache, ...process.env, XDG_CACHE_HOME: options.cache, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

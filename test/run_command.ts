@@ -9,6 +9,9 @@ export interface Outcome {
   stderr: string;
 }
 
+// A tuning of the user's would change what tests measure.
+process.env.ATTNSCOPE_TUNING = "off";
+
 /** Runs a command in this process, as the command line does. */
 export async function runCommand(t: TestContext, command: Command, args: readonly string[]): Promise<Outcome> {
   const printed = { stdout: "", stderr: "" };

@@ -9,7 +9,7 @@ import { needsShared } from "./shared.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 function attnscope(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { cwd: root, encoding: "utf8", env: { ...process.env, ...env } });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], { cwd: root, encoding: "utf8", env: { ...process.env, ATTNSCOPE_TUNING: "off", ...env } });
   return { status, stdout, stderr };
 }
 

@@ -5,9 +5,11 @@ import type { Command } from "commander";
 import { adapterAdvice, describeMachine } from "../../scripts/adapter/machine.mjs";
 import { NoAdapterError } from "../errors.ts";
 import type { AdapterFacts, Gpu } from "../gpu/gpu.ts";
-import { openGpu } from "../gpu/open_node.ts";
+import { adapterName } from "../gpu/open.ts";
 import { scale } from "../ops/pointwise.ts";
 import { type Peaks, measurePeaks } from "../peaks.ts";
+import { openGpu } from "../tuning/open_gpu_node.ts";
+import { findTuning } from "../tuning/tuning_node.ts";
 import { type Part, passes } from "../verify/parts.ts";
 import { selfTest } from "../verify/self_test.ts";
 import { CheckFailed, createCommand, printJson } from "./command.ts";
@@ -30,6 +32,8 @@ interface DeviceReport {
   limits: Record<(typeof limits)[number], number>;
   /** Greatest common divisor of raw timestamps: 1 where they are exact, 0 where there are none. */
   timestampQuantumNs: number;
+  /** Whether kernels are chosen by measurement, in words. */
+  tuning: string;
   peaks: Peaks;
   selfTest: (Part & { ok: boolean })[];
 }
@@ -82,6 +86,7 @@ async function examineDevice(gpu: Gpu): Promise<DeviceReport> {
     features: Object.fromEntries(features.map((name) => [name, gpu.has(name)])) as DeviceReport["features"],
     limits: Object.fromEntries(limits.map((name) => [name, gpu.limits[name]])) as DeviceReport["limits"],
     timestampQuantumNs: await timestampQuantum(gpu),
+    tuning: (await findTuning(gpu.adapter)).state,
     peaks: await measurePeaks(gpu),
     selfTest: (await selfTest(gpu)).map((part) => ({ ...part, ok: passes(part) })),
   };
@@ -120,13 +125,14 @@ function describe({ versions, machine, device, advice }: Report): string[] {
   ];
 }
 
-function describeDevice({ adapter, features: has, limits: most, timestampQuantumNs, peaks, selfTest: parts }: DeviceReport): string[] {
+function describeDevice({ adapter, features: has, limits: most, timestampQuantumNs, tuning, peaks, selfTest: parts }: DeviceReport): string[] {
   const kind = adapter.software ? "computes on the CPU" : "GPU";
   return [
-    field("adapter", `${[adapter.vendor, adapter.architecture, adapter.device].filter(Boolean).join(" ")} (${kind})`),
+    field("adapter", `${adapterName(adapter)} (${kind})`),
     field("driver", adapter.description),
     field("features", features.map((name) => `${name} ${has[name] ? "yes" : "no"}`).join(", ")),
     field("timestamps", timestampQuantumNs === 1 ? "exact" : timestampQuantumNs === 0 ? "none" : `rounded to ${timestampQuantumNs} ns`),
+    field("tuning", tuning),
     field("copy", `${peaks.copyGBps.toFixed(1)} GB/s`),
     field("fma", `${peaks.fmaGflops.toFixed(1)} GFLOP/s`),
     field("matmul", `${peaks.matmulGflops.toFixed(1)} GFLOP/s`),

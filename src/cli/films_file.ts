@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Box } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
 import { parseJson } from "../weights/byte_source.ts";
+import { shippedModel } from "./package.ts";
 
 /** One entry of a films file: an image, the boxes of what it shows, and perhaps what that is. */
 export interface LabelledFilm {
@@ -29,6 +31,13 @@ export async function readFilmsFile(path: string): Promise<LabelledFilm[]> {
     if (!Array.isArray(boxes) || !boxes.every(isBox)) throw new InputError(path, `entry ${i} (${image}) has no boxes of four numbers; ${expected}`);
     return { image, boxes, phrase: optionalText(phrase), label: optionalText(label) };
   });
+}
+
+/** The first film that ships with the package, with its phrase. */
+export async function shippedFilm(): Promise<{ image: string; phrase: string }> {
+  const file = join(shippedModel, "samples", "films.json");
+  const [{ image, phrase = "" }] = await readFilmsFile(file);
+  return { image: join(dirname(file), image), phrase };
 }
 
 function isBox(value: unknown): value is Box {

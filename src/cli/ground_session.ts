@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { InputError, OutOfMemoryError } from "../errors.ts";
-import { openGpu } from "../gpu/open_node.ts";
 import type { GroundingPipeline } from "../grounding/pipeline.ts";
 import { type SyntheticFilms, readSyntheticFilms } from "../models/model_card.ts";
 import { loadPipeline } from "../node.ts";
 import { nodePlatform } from "../platform_node.ts";
 import { DiskVectorStore } from "../vector_store_node.ts";
 import { formatBytes } from "../weights/inspect.ts";
-import { cacheFolder } from "./cache_folder.ts";
+import { cacheFolder } from "../cache_folder_node.ts";
+import { openGpu } from "../tuning/open_gpu_node.ts";
 import { log } from "./command.ts";
 import type { RunOptions } from "./ground_options.ts";
 import { shippedModel, version } from "./package.ts";

@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
 import { type Split, splits } from "../data/layouts/layout.ts";
-import { openGpu } from "../gpu/open_node.ts";
 import { loadLatentEncoders } from "../models/ldm.ts";
 import { nodePlatform } from "../platform_node.ts";
 import { precompute } from "../training/precompute_node.ts";
 import { usableSamples } from "../training/usable_samples_node.ts";
+import { openGpu } from "../tuning/open_gpu_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { textEncoderHelp } from "./ground_options.ts";
 import { createProgress } from "./progress.ts";

@@ -1,8 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import { type Command, Option } from "commander";
 import { InputError } from "../errors.ts";
-import { openGpu } from "../gpu/open_node.ts";
 import type { Float } from "../ops/check.ts";
 import { chromeTrace } from "../profile/chrome_trace.ts";
 import { compareProfiles } from "../profile/compare.ts";
@@ -13,8 +11,9 @@ import { profileWork } from "../profile/run.ts";
 import { parseSavedProfile } from "../profile/saved_profile.ts";
 import { profileTable } from "../profile/table.ts";
 import { type WorkName, openWork, workNames } from "../profile/workloads_node.ts";
+import { openGpu } from "../tuning/open_gpu_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { readFilmsFile } from "./films_file.ts";
+import { shippedFilm } from "./films_file.ts";
 import { wholeNumber } from "./numbers.ts";
 import { shippedModel, version } from "./package.ts";
 import { memoryCommand } from "./profile_memory.ts";
@@ -71,13 +70,6 @@ async function profile({ html, trace, json, ...options }: ProfileOptions): Promi
   } finally {
     gpu.close();
   }
-}
-
-/** The first film that ships with the package, with its phrase. */
-async function shippedFilm(): Promise<{ image: string; phrase: string }> {
-  const file = join(shippedModel, "samples", "films.json");
-  const [{ image, phrase = "" }] = await readFilmsFile(file);
-  return { image: join(dirname(file), image), phrase };
 }
 
 function compareCommand(): Command {

@@ -14,6 +14,7 @@ import { serveCommand } from "./serve.ts";
 import { startCommand } from "./start.ts";
 import { sweepCommand } from "./sweep.ts";
 import { trainCommand } from "./train.ts";
+import { tuneCommand } from "./tune.ts";
 import { verifyCommand } from "./verify.ts";
 import { weightsCommand } from "./weights_command.ts";
 
@@ -26,7 +27,7 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     .addHelpText("after", `\n${exitCodeHelp}`)
     .addHelpText("after", "\nExample:\n  $ attnscope ground film.png --phrase \"left pleural effusion\" --out maps");
-  for (const command of [groundCommand(), evalCommand(), sweepCommand(), generateCommand(), paperCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
+  for (const command of [groundCommand(), evalCommand(), sweepCommand(), generateCommand(), paperCommand(), verifyCommand(), dataCommand(), trainCommand(), doctorCommand(), profileCommand(), tuneCommand(), benchCommand(), qualityCommand(), weightsCommand(), serveCommand()]) program.addCommand(command);
   program.addCommand(startCommand(), { hidden: true });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) command.exitOverride();
   return program;

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { Command } from "commander";
-import { openGpu } from "../gpu/open_node.ts";
 import { loadModel } from "../models/load.ts";
 import { parameterOutputs } from "../training/checkpoint.ts";
 import { filmImages, openModelFolder } from "../training/model_folder_node.ts";
 import { foldStandardisation, latentStatistics } from "../training/standardise.ts";
 import { usableSamples } from "../training/usable_samples_node.ts";
+import { openGpu } from "../tuning/open_gpu_node.ts";
 import { writeFileAtomically, writeSafetensorsFile } from "../weights/atomic_file_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { wholeNumber } from "./numbers.ts";

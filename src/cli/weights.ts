@@ -9,7 +9,7 @@ import { pullRepository, type PullOptions } from "../weights/hub_node.ts";
 import { formatBytes, formatSummary, inspectCheckpoint, type CheckpointSummary } from "../weights/inspect.ts";
 import { openCheckpoint, weightsPath } from "../weights/open_checkpoint.ts";
 import { shown } from "../weights/shown.ts";
-import { cacheFolder } from "./cache_folder.ts";
+import { cacheFolder } from "../cache_folder_node.ts";
 
 /** What a command says: one object for `--json`, lines for people. */
 export interface CommandOutput {

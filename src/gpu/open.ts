@@ -39,6 +39,11 @@ export function adapterFacts(info: GPUAdapterInfo): AdapterFacts {
   return { vendor, architecture, device, description, software };
 }
 
+/** An adapter's name for people. */
+export function adapterName({ vendor, architecture, device }: AdapterFacts): string {
+  return [vendor, architecture, device].filter(Boolean).join(" ");
+}
+
 /** Opens a device on `gpu` (a browser's navigator.gpu, or Dawn's) with the optional features that it has. */
 export async function openGpuOn(gpu: GPU | undefined, options: OpenOptions, advice: string): Promise<Gpu> {
   const settings = (adapter: AdapterFacts) => ({

@@ -1,5 +1,6 @@
 import { copy } from "../generated/kernels.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { adapterName } from "../gpu/open.ts";
 import type { Profile, ProfileSubmission } from "../gpu/profile.ts";
 import { zeros } from "../ops/fill.ts";
 import { measurePeaks } from "../peaks.ts";
@@ -92,13 +93,14 @@ function betterOf(a: Roofs, b: Roofs): Roofs {
 }
 
 function describeDevice({ adapter, device }: Gpu): SavedProfile["device"] {
-  const { vendor, architecture, device: name, description, software } = adapter;
-  return { adapter: [vendor, architecture, name].filter(Boolean).join(" "), driver: description, software, features: [...device.features].sort() };
+  const { description, software } = adapter;
+  return { adapter: adapterName(adapter), driver: description, software, features: [...device.features].sort() };
 }
 
 function notesOf(gpu: Gpu, { note }: Profile): string[] {
   return [
     ...(note ? [note] : []),
+    ...(gpu.variantChoices ? ["kernels are those that attnscope tune chose: ATTNSCOPE_TUNING=off shows the defaults"] : []),
     ...(gpu.adapter.software ? ["this adapter computes on the CPU: other programs take part of its time, and what is fast on it need not be fast on a GPU"] : []),
   ];
 }

@@ -15,11 +15,13 @@ export interface TrainingWorkOptions {
   steps: number;
   batch: number;
   dtype: Float;
+  /** Whether every run records its steps anew, and so takes the kernels that are chosen then. */
+  recordEveryRun?: boolean;
   signal?: AbortSignal;
 }
 
 /** Steps of the U-Net's training by the published recipe, one batch each, on made-up latents and texts. */
-export async function trainingWork(gpu: Gpu, { model, steps, batch, dtype, signal }: TrainingWorkOptions): Promise<Workload> {
+export async function trainingWork(gpu: Gpu, { model, steps, batch, dtype, recordEveryRun, signal }: TrainingWorkOptions): Promise<Workload> {
   const folder = openModelFolder(model);
   const [unet, vae, schedule, { tokenizer }] = [await folder.unet(), await folder.vae(), await folder.schedule(), await folder.textEncoder()];
   const side = vae.config.sampleSize / vae.factor;
@@ -36,6 +38,10 @@ export async function trainingWork(gpu: Gpu, { model, steps, batch, dtype, signa
     model,
     settings: { steps, batch, dtype },
     async run() {
+      if (recordEveryRun) {
+        optimisation?.free();
+        optimisation = undefined;
+      }
       optimisation ??= new Optimisation(gpu, recipe, [part], task.loss);
       for (let step = 0; step < steps; step++) {
         signal?.throwIfAborted();
