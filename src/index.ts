@@ -8,7 +8,6 @@ export type { Plan, Step } from "./gpu/step.ts";
 export type { MemoryReport } from "./gpu/buffers.ts";
 export type { Profile, ProfileRow, ProfileSubmission } from "./gpu/profile.ts";
 export type { ChoosingOp, VariantChoice, VariantChoices } from "./gpu/variant_choices.ts";
-export { chromeTrace } from "./profile/chrome_trace.ts";
 export { Tensor, type Dtype } from "./tensor.ts";
 
 export { Gradients, backward, checkpoint } from "./autograd.ts";

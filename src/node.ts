@@ -20,6 +20,8 @@ export { openDataset, type Dataset, type OpenDatasetOptions } from "./data/layou
 export { readPhantomRecords } from "./data/layouts/read_phantom_node.ts";
 export { writePhantomDataset, type PhantomSummary, type WritePhantomOptions } from "./data/layouts/write_phantom_node.ts";
 
+export { chromeTrace } from "./profile/chrome_trace.ts";
+
 export { diversityOf, drawPairs, similarity, type Diversity } from "./quality/diversity.ts";
 export { featureNetworks, type FeatureKind, type FeatureNetwork } from "./quality/feature_networks.ts";
 export { frechetDistance } from "./quality/frechet.ts";

@@ -122,20 +122,8 @@ export class BindGroupCache {
   }
 }
 
-/** Encodes commands into one compute pass. */
-export function encodePass(encoder: GPUCommandEncoder, commands: readonly Command[]): void {
-  const pass = encoder.beginComputePass();
-  let pipeline: GPUComputePipeline | undefined;
-  for (const command of commands) {
-    if (command.compiled.pipeline !== pipeline) {
-      pipeline = command.compiled.pipeline;
-      pass.setPipeline(pipeline);
-    }
-    pass.setBindGroup(0, command.bindGroup, command.offsets);
-    pass.dispatchWorkgroups(...command.grid);
-  }
-  pass.end();
-}
+/** Most dispatches of one submission: a query set holds 4,096 timestamps, two a dispatch that is profiled. */
+export const mostPasses = 2048;
 
 /**
  * How much work one submission may hold. Drivers kill a submission that runs for seconds, so the device's rate

@@ -2,11 +2,12 @@ import { CompileError, DeviceError, DeviceLostError, OutOfMemoryError, ShapeErro
 import { type Dtype, Tensor, dtypeBytes, sizeOf } from "../tensor.ts";
 import { widenFloat16 } from "../float16.ts";
 import { BufferPool, type MemoryReport } from "./buffers.ts";
-import { BindGroupCache, type Command, ParamsPages, SubmissionSizer, encodePass } from "./commands.ts";
+import { BindGroupCache, type Command, ParamsPages, SubmissionSizer, mostPasses } from "./commands.ts";
 import { type AnyDispatch, Drafter } from "./drafts.ts";
+import { encodePass } from "./encode_pass.ts";
 import type { AnyKernel, Dispatch, Kernel } from "./kernel.ts";
 import { PipelineCache } from "./pipelines.ts";
-import { type Profile, Profiler } from "./profile.ts";
+import type { Profile, Profiler } from "./profile.ts";
 import { Planning, Recording } from "./recording.ts";
 import { keptTensors, ScopeStack } from "./scopes.ts";
 import type { Plan, Step } from "./step.ts";
@@ -218,7 +219,7 @@ export class Gpu {
   #enqueue(command: Command): void {
     this.#pending.push(command);
     this.#pendingCost += SubmissionSizer.cost(command);
-    if (this.#pendingCost > this.#sizer.budget || this.#pending.length >= Profiler.passesPerSubmit) this.flush();
+    if (this.#pendingCost > this.#sizer.budget || this.#pending.length >= mostPasses) this.flush();
   }
 
   /** Submits what was recorded so far. */
@@ -318,7 +319,7 @@ export class Gpu {
     for (const command of commands) {
       chunk.push(command);
       cost += SubmissionSizer.cost(command);
-      if (cost > this.#sizer.budget || chunk.length >= Profiler.passesPerSubmit) {
+      if (cost > this.#sizer.budget || chunk.length >= mostPasses) {
         this.#submit(chunk, cost);
         chunk = [];
         cost = 0;
@@ -347,6 +348,7 @@ export class Gpu {
    * timestamp-query, without which the profile says so; `timestamps: false` leaves them out and runs undisturbed.
    */
   async profile(fn: () => void | Promise<void>, options: { timestamps?: boolean } = {}): Promise<Profile> {
+    const { Profiler } = await import("./profile.ts"); // pages that never profile never fetch it
     await this.sync();
     const profiler = new Profiler(this.device, this.#pool, options);
     this.#profiler = profiler;

@@ -1,5 +1,6 @@
 import type { BufferPool } from "./buffers.ts";
-import { type Command, encodePass } from "./commands.ts";
+import type { Command } from "./commands.ts";
+import { encodePass } from "./encode_pass.ts";
 import { bufferUsage, mapModeRead } from "./usage.ts";
 import type { VariantChoice } from "./variant_choices.ts";
 
@@ -73,9 +74,6 @@ export function sourceKey({ kernel, variant }: Pick<ProfileRow, "kernel" | "vari
   return `${kernel} ${variant}`;
 }
 
-const querySize = 4096;
-const passesPerSet = querySize / 2;
-
 interface Submitted extends ProfileSubmission {
   commands: Command[];
   /** Beginning and end of each command in nanoseconds of the device's clock; absent without timestamps. */
@@ -93,8 +91,6 @@ export class Profiler {
   readonly #started = performance.now();
   readonly #submitted: Submitted[] = [];
   readonly #memory: MemoryTimeline;
-  /** Most dispatches that one submission may hold. */
-  static readonly passesPerSubmit = passesPerSet;
 
   constructor(device: GPUDevice, pool: BufferPool, { timestamps = true }: { timestamps?: boolean }) {
     this.#device = device;
