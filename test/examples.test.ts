@@ -49,7 +49,7 @@ describe("the example for Node", needsBuild, () => {
     const { server, url } = await serveFolder(phantom);
     t.after(() => server.close());
     const [folder, address, other] = await Promise.all([run("own_weights.mjs", phantom), run("own_weights.mjs", url), run("own_weights.mjs", phantom, url)].map(async (text) => JSON.parse(await text)));
-    assert.deepEqual([folder.side, folder.layers], [SIDE, 7]);
+    assert.deepEqual([folder.side, folder.layers], [SIDE, 4]);
     assert.equal(address.sha256, folder.sha256);
     assert.equal(other.textEncoderName, url);
   });

@@ -14,10 +14,12 @@ import type { SweepConfiguration } from "../src/cli/sweep_run.ts";
 import { completeGrid } from "../src/sweep/grid.ts";
 import { runCli, samples, temporaryFolder } from "./cli_process.ts";
 import { type Outcome, runCommand } from "./run_command.ts";
+import { modelOfTwoResolutions } from "./two_resolutions.ts";
 
 const folder = temporaryFolder();
 const phantom = join(folder, "phantom");
-const quick = ["--dataset", "phantom", "--data", phantom, "--limit", "4", "--steps", "2", "--last-steps", "1,2", "--seed", "3", "--no-cache"];
+const common = ["--model", await modelOfTwoResolutions(), "--dataset", "phantom", "--data", phantom, "--limit", "4", "--steps", "2", "--seed", "3", "--no-cache"];
+const quick = [...common, "--last-steps", "1,2"];
 const run = (t: TestContext, ...args: string[]): Promise<Outcome> => runCommand(t, sweepCommand(), args);
 const rowsOf = <Row = SweepRow>(out: string) => readFileSync(join(out, "rows.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line) as Row);
 const table = (out: string, name: string) => readFileSync(join(out, name), "utf8").trim().split(/\r?\n/).map((line) => line.split(","));
@@ -45,7 +47,7 @@ describe("a sweep over the phantom", () => {
     const { configuration } = JSON.parse(readFileSync(join(whole, "run.json"), "utf8"));
     const coarse = String((configuration as SweepConfiguration).layers.flatMap(({ side }, layer) => (side === 8 ? [layer] : [])));
     const settings = ["--tokens", "disease", "--merge", "linear", "--last-steps", "1", "--layers", coarse];
-    assert.equal((await runCommand(t, evalCommand(), ["--dataset", "phantom", "--data", phantom, "--limit", "4", "--steps", "2", "--seed", "3", "--no-cache", ...settings, "--out", out])).code, 0);
+    assert.equal((await runCommand(t, evalCommand(), [...common, ...settings, "--out", out])).code, 0);
     const index = settingsOf(configuration.grid, configuration.layers).findIndex(({ tokens, merge, lastSteps, layers }) => tokens === "disease" && merge === "linear" && lastSteps === 1 && String(layers) === coarse);
     const bySample = <R extends { sample: number }>(rows: R[]) => rows.sort((a, b) => a.sample - b.sample);
     assert.deepEqual(bySample(rowsOf(whole)).map(({ metrics }) => metrics[index]), bySample(rowsOf<EvalRow>(out)).map(({ metrics }) => packMetrics(metrics)));
