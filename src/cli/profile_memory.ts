@@ -14,7 +14,7 @@ import { wholeNumber } from "./numbers.ts";
 import { shippedModel } from "./package.ts";
 
 interface MemoryOptions {
-  model: string;
+  model?: string;
   batch: number[];
   json?: boolean;
 }
@@ -22,7 +22,7 @@ interface MemoryOptions {
 /** `profile memory`. */
 export function memoryCommand(): Command {
   return createCommand("memory", "what the passes of a model take of a device's memory: weights, what lives beside them at most, what a recorded step holds, the largest binding; planned from configurations, without weights or a device", "profile memory --model path/to/sd15 --batch 1,4")
-    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)", shippedModel)
+    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--batch <list>", "items of a pass of the U-Net, such as 1,4", batches, [1, 2, 8])
     .action(memory);
 }
@@ -33,7 +33,7 @@ function batches(text: string): number[] {
   return list;
 }
 
-async function memory({ model, batch, json }: MemoryOptions): Promise<void> {
+async function memory({ model = shippedModel, batch, json }: MemoryOptions): Promise<void> {
   const passes = planMemory(groundingPasses(await openModels(nodePlatform.openFolder(model)), batch));
   if (json) printJson({ model, passes });
   else process.stdout.write(`${memoryTable(passes)}\n`);

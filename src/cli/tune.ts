@@ -18,7 +18,7 @@ import { shippedModel, version } from "./package.ts";
 import { createProgress } from "./progress.ts";
 
 interface TuneOptions {
-  model: string;
+  model?: string;
   train?: boolean;
   rounds: number;
   dtype: Float;
@@ -32,7 +32,7 @@ shape classes that are not measured anew stay. Other kernels round differently. 
 /** `tune`: measures which kernels are fastest on this adapter, for the ones that follow to take. */
 export function tuneCommand(): Command {
   return createCommand("tune", "measure which kernels are fastest on this adapter, and take them from then on", "tune --model path/to/model --train")
-    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)", shippedModel)
+    .option("--model <folder>", "model in the diffusers layout, a folder or URL (default: weights/phantom of this package)")
     .option("--train", "also tune for a training step of the U-Net")
     .option("--rounds <n>", "times that count of each candidate, at least", wholeNumber(2), 7)
     .addOption(new Option("--dtype <type>", "type of the U-Net's weights and activations").choices(["f32", "f16"]).default("f32"))
@@ -46,7 +46,7 @@ async function tune({ json, rounds, ...options }: TuneOptions): Promise<void> {
   const gpu = await openGpu({ tuning: false });
   try {
     if (!gpu.has("timestamp-query")) throw new UnsupportedError("tune", "timestamp-query", "none", "without a tuning, kernels are chosen by the adapter's features");
-    const { classes, notes } = await measure(gpu, rounds, { ...options, film: await readFilm(image), phrase, signal });
+    const { classes, notes } = await measure(gpu, rounds, { model: shippedModel, ...options, film: await readFilm(image), phrase, signal });
     const file = await writeTuning(gpu.adapter, await withEarlier(gpu, classes));
     if (json) printJson({ adapter: adapterName(gpu.adapter), driver: gpu.adapter.description, version, file, classes, notes });
     else process.stdout.write(`${tuningTable(classes)}\n`);
