@@ -13,6 +13,7 @@ import { AutoencoderKL, readVaeConfig } from "../src/models/vae.ts";
 import { zeros } from "../src/ops/fill.ts";
 import { add, toChannelsFirst, toChannelsLast } from "../src/ops/pointwise.ts";
 import type { Tensor } from "../src/tensor.ts";
+import { readTensorFile } from "../src/verify/golden_file.ts";
 import { openFolder } from "../src/weights/byte_source_node.ts";
 import { findWeights, openCheckpoint } from "../src/weights/open_checkpoint.ts";
 import { type GoldenTensor, readGolden, relativeError } from "./golden.ts";
@@ -24,7 +25,11 @@ const bound = 1e-4;
 const readConfig = async (folder: string) => JSON.parse(await readFile(`${sharedPath(folder)}/config.json`, "utf8"));
 
 async function load(model: Model, folder: string, options: Parameters<typeof loadModel>[3] = {}): Promise<void> {
-  const source = openFolder(sharedPath(folder) as string);
+  await loadFrom(model, sharedPath(folder) as string, options);
+}
+
+async function loadFrom(model: Model, folder: string, options: Parameters<typeof loadModel>[3] = {}): Promise<void> {
+  const source = openFolder(folder);
   const checkpoint = await openCheckpoint(source, await findWeights(source, ""));
   await loadModel(gpu, model, checkpoint, options);
   await checkpoint.close();
@@ -123,5 +128,17 @@ test("U-Net in SD 2 style: heads by level, linear projections, one layer a block
   const sample = toChannelsLast(gpu.tensor(golden("in.sample").data, golden("in.sample").shape));
   const timesteps = gpu.tensor(golden("in.timestep").data, golden("in.timestep").shape);
   const out = unet.forward(sample, timesteps, { keyValues: unet.projectText(text) }) as Tensor;
+  assert.ok(relativeError(await toChannelsFirst(out).read(), golden("out.sample").data) < bound);
+});
+
+test("U-Net whose middle is one ResNet (UNetMidBlock2D), as diffusers 0.42 computes it", async () => {
+  const folder = new URL("unets/plain_middle/", import.meta.url).pathname;
+  const { tensors } = await readTensorFile(openFolder(folder), "golden.safetensors");
+  const golden = (name: string) => tensors.get(name) as GoldenTensor;
+  const input = (name: string) => gpu.tensor(golden(name).data, golden(name).shape);
+  const unet = new UNet2DConditionModel(readUNetConfig("config.json", JSON.parse(await readFile(`${folder}config.json`, "utf8"))));
+  await loadFrom(unet, folder);
+  assert.deepEqual(unet.crossAttentions.map(({ name }) => name.split(".transformer_blocks")[0]), ["down_blocks.1.attentions.0", "up_blocks.1.attentions.0", "up_blocks.1.attentions.1"]);
+  const out = unet.forward(toChannelsLast(input("in.sample")), input("in.timestep"), { keyValues: unet.projectText(input("in.encoder_hidden_states")) }) as Tensor;
   assert.ok(relativeError(await toChannelsFirst(out).read(), golden("out.sample").data) < bound);
 });

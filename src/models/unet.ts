@@ -80,9 +80,10 @@ export class UNet2DConditionModel implements Model {
     });
 
     const mid = p.at("mid_block");
+    const midResnets = config.midAttention ? ["resnets.0", "resnets.1"] : ["resnets.0"];
     this.#mid = {
-      resnets: [resnet(mid.at("resnets.0"), last.channels, last.channels), resnet(mid.at("resnets.1"), last.channels, last.channels)],
-      attentions: [transformer(mid.at("attentions.0"), last)],
+      resnets: midResnets.map((name) => resnet(mid.at(name), last.channels, last.channels)),
+      attentions: config.midAttention ? [transformer(mid.at("attentions.0"), last)] : [],
     };
 
     // Up: every ResNet reads the skip connection of its mirror image on the way down.
@@ -157,7 +158,7 @@ export class UNet2DConditionModel implements Model {
       x = gpu.scope("mid_block", () => {
         const [resnet0, resnet1] = this.#mid.resnets;
         const attended = attend(this.#mid.attentions[0], convolve(resnet0, x, { time }));
-        return done() ? attended : consume(attended, (y) => convolve(resnet1, y, { time }));
+        return done() || !resnet1 ? attended : consume(attended, (y) => convolve(resnet1, y, { time }));
       });
       if (done()) return undefined;
 

@@ -23,6 +23,8 @@ export interface UNetConfig {
   flipSinToCos: boolean;
   freqShift: number;
   linearProjection: boolean;
+  /** False for UNetMidBlock2D, which diffusers makes of one ResNet alone. */
+  midAttention: boolean;
   levels: UNetLevel[];
 }
 
@@ -30,7 +32,7 @@ export interface UNetConfig {
 const supported: Readonly<Record<string, readonly unknown[]>> = {
   _class_name: ["UNet2DConditionModel"],
   act_fn: ["silu", "swish"],
-  mid_block_type: ["UNetMidBlock2DCrossAttn"],
+  mid_block_type: ["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"],
   time_embedding_type: ["positional"],
   resnet_time_scale_shift: ["default"],
   attention_type: ["default"],
@@ -104,6 +106,7 @@ export function readUNetConfig(file: string, config: Config): UNetConfig {
     flipSinToCos: read.boolean("flip_sin_to_cos", true),
     freqShift: read.number("freq_shift", 0),
     linearProjection: read.boolean("use_linear_projection", false),
+    midAttention: config.mid_block_type !== "UNetMidBlock2D",
     levels,
   };
 }

@@ -11,7 +11,7 @@ const signatures: readonly (readonly [name: string, key: RegExp])[] = [
   ["LoRA", /[._]lora[._](down|up|A|B)\b/],
   ["Stable Diffusion in the LDM layout", /^model\.diffusion_model\.input_blocks\.0\.0\.weight$/],
   ["AutoencoderKL in the LDM layout", /^encoder\.down\.0\.block\.0\.conv1\.weight$/],
-  ["UNet2DConditionModel", /^mid_block\.attentions\.0\.transformer_blocks\.0\.attn2\.to_k\.weight$/],
+  ["UNet2DConditionModel", /^time_embedding\.linear_1\.weight$/],
   ["AutoencoderKL", /^encoder\.down_blocks\.0\.resnets\.0\.conv1\.weight$/],
   ["CXRBertModel", /^cls_projection_head\.dense_to_hidden\.weight$/],
   ["BertModel", /^embeddings\.word_embeddings\.weight$/],
