@@ -39,6 +39,14 @@ describe("the page of a profile", () => {
     assert.equal(brokenNumbers(page), null);
   });
 
+  test("names what ops chose between kernels, and the terminal too", () => {
+    const choice = { op: "linear", shapeClass: "4096 x 512 x 2048", variant: "vector" } as const;
+    const profile = savedProfile([row({ kernel: "matmul/matmul_vector", choice }), row({ kernel: "matmul/matmul_vector", choice }), ...rowsOf()]);
+    assert.match(profilePage(profile), /Choices between kernels.*linear <span class="variant">4096 x 512 x 2048<\/span><\/td><td>vector<\/td><td class="number" data-value="2"/s);
+    assert.match(profileTable(profile), /^linear +4096 x 512 x 2048 +vector +2 /m);
+    assert.doesNotMatch(page, /Choices between kernels/);
+  });
+
   test("says what it can without times", () => {
     const untimed = savedProfile(rowsOf().map((of) => ({ ...of, ms: 0, gflops: 0, gbps: 0 })));
     const text = profilePage(untimed);

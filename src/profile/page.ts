@@ -26,6 +26,7 @@ export function profilePage(profile: SavedProfile): string {
       timed && panel("Time by scope", flameGraph(profile), html`<p class="chosen scripted">Click a frame to enlarge it, the uppermost to see all.</p>`, familyLegend()),
       timed && html`<div class="two">${panel("Roofline", rooflinePlot(profile), html`<p class="quiet note">Areas are times. A point leads to its kernel's source. Points above the slanted roof read from a cache.</p>`)}${panel("What to try", findingList(profile))}</div>`,
       panel("Kernels", html`<input class="scripted" type="search" placeholder="search kernels and variants" data-filters="kernels">`, kernelTable(profile)),
+      profile.choices.length > 0 && panel("Choices between kernels", choiceTable(profile)),
       panel("Memory", memoryPlot(profile)),
       panel("Scopes", scopeTable(profile)),
       panel("Source", html`<p class="quiet note">The WGSL that ran: prelude, fragments, kernel. Its overrides stand with each variant.</p>`, sources(profile)),
@@ -65,6 +66,12 @@ function kernelTable({ kernels }: SavedProfile): Html {
   const variants = kernels.flatMap(({ kernel, variants: of }) => of.map((variant) => ({ kernel, ...variant }))).sort((a, b) => b.ms - a.ms);
   const rows = variants.map(({ kernel, variant, source, ...measures }) => html`<tr><td><i class="swatch ${familyOf(kernel)}"></i><a href="#wgsl-${source}">${kernel}</a> <span class="variant">${shortVariant(variant)}</span></td>${measureCells(measures)}</tr>`);
   return html`<div class="wide"><table class="measures" id="kernels"><thead><tr><th>kernel, variant</th>${measureHeads()}</tr></thead><tbody>${rows}</tbody></table></div>`;
+}
+
+function choiceTable({ choices }: SavedProfile): Html {
+  const rows = choices.map(({ choice: { op, shapeClass, variant }, ...measures }) => html`<tr><td>${op} <span class="variant">${shapeClass}</span></td><td>${variant}</td>${measureCells(measures)}</tr>`);
+  return html`<p class="quiet note">Each side of a shape is rounded up to a power of two. attnscope tune measures the other variants and keeps the fastest.</p>
+<div class="wide"><table class="measures"><thead><tr><th>op, shape class</th><th>variant</th>${measureHeads()}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
 function scopeTable({ scopes }: SavedProfile): Html {

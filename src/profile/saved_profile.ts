@@ -34,6 +34,11 @@ export interface CallMeasures extends Measures {
   choice?: VariantChoice;
 }
 
+/** All calls in which an op took one variant for one shape class: what `attnscope tune` measures and its file names. */
+export interface ChoiceMeasures extends Measures {
+  choice: VariantChoice;
+}
+
 /** One submission, in milliseconds since the profile began. */
 export interface SubmissionTimes {
   encodeStartMs: number;
@@ -76,6 +81,7 @@ export interface SavedProfile {
   kernels: KernelMeasures[];
   scopes: ScopeMeasures[];
   calls: CallMeasures[];
+  choices: ChoiceMeasures[];
   submissions: SubmissionTimes[];
   memory: MemoryCurve & { peakHeldBytes: number };
   /** Final WGSL of the kernels. */

@@ -1,10 +1,11 @@
 import { type Profile, type ProfileRow, sourceKey } from "../gpu/profile.ts";
+import type { VariantChoice } from "../gpu/variant_choices.ts";
 import { type Measures, type Roofs, measure, quantile } from "./measures.ts";
 import { memoryCurve } from "./memory_curve.ts";
-import type { CallMeasures, KernelMeasures, SavedProfile, ScopeMeasures, SubmissionTimes, VariantMeasures } from "./saved_profile.ts";
+import type { CallMeasures, ChoiceMeasures, KernelMeasures, SavedProfile, ScopeMeasures, SubmissionTimes, VariantMeasures } from "./saved_profile.ts";
 
 /** The part of a saved profile that follows from `gpu.profile` and the roofs. */
-export type ProfileSummary = Pick<SavedProfile, "gpu" | "total" | "kernels" | "scopes" | "calls" | "submissions" | "wgsl" | "roofs" | "quantumNs"> & { memory: ReturnType<typeof memoryCurve> };
+export type ProfileSummary = Pick<SavedProfile, "gpu" | "total" | "kernels" | "scopes" | "calls" | "choices" | "submissions" | "wgsl" | "roofs" | "quantumNs"> & { memory: ReturnType<typeof memoryCurve> };
 
 /** Sums up a profile by kernel, by scope and by call; the groups that took longest come first. */
 export function summarise(profile: Profile, roofs: Roofs): ProfileSummary {
@@ -19,6 +20,8 @@ export function summarise(profile: Profile, roofs: Roofs): ProfileSummary {
     const { scope, kernel, variant, grid, choice } = group[0];
     return { scope, kernel, variant, grid, choice, ...measured(group) };
   });
+  const choosing = rows.filter(({ choice }) => choice !== undefined);
+  const choices = grouped(choosing, ({ choice }) => JSON.stringify(choice)).map((group): ChoiceMeasures => ({ choice: group[0].choice as VariantChoice, ...measured(group) }));
   const scopes = scopeGroups(rows).map(([scope, group]): ScopeMeasures => ({ scope, ...measured(group) }));
   return {
     quantumNs: profile.quantumNs,
@@ -28,6 +31,7 @@ export function summarise(profile: Profile, roofs: Roofs): ProfileSummary {
     kernels: kernels.sort(longestFirst),
     scopes,
     calls: calls.sort(longestFirst),
+    choices: choices.sort(longestFirst),
     submissions: submissionTimes(profile),
     memory: memoryCurve(profile.memory, profile.wallMs),
     wgsl,

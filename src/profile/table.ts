@@ -1,6 +1,6 @@
 import { findings } from "./findings.ts";
 import type { Measures } from "./measures.ts";
-import type { KernelMeasures, SavedProfile, ScopeMeasures } from "./saved_profile.ts";
+import type { ChoiceMeasures, KernelMeasures, SavedProfile, ScopeMeasures } from "./saved_profile.ts";
 import { textTable } from "./text_table.ts";
 import { formatMib, formatMs, formatPercent, formatRate } from "./units.ts";
 
@@ -32,23 +32,30 @@ export const measureColumns: readonly MeasureColumn[] = [
 ];
 
 const mostRows = 20;
+const mostChoices = 8;
 const scopeLevels = 4;
 /** Scopes that take less are left out of the terminal's table. */
 const leastShare = 0.01;
 
 /** A profile for a terminal. */
 export function profileTable(profile: SavedProfile): string {
-  const { kernels, scopes, notes } = profile;
+  const { kernels, choices, scopes, notes } = profile;
   const shown = scopes.filter(({ scope, share }) => scope.split("/").length <= scopeLevels && (share >= leastShare || profile.total.ms === 0));
   const parts = [
     facts(profile).join("\n"),
     ...(notes.length > 0 ? [notes.map((note) => `Note: ${note}.`).join("\n")] : []),
     measuresTable(["kernel", "variant"], kernels.slice(0, mostRows).map((kernel) => [[kernel.kernel, variantsInShort(kernel)], kernel])),
     ...(kernels.length > mostRows ? [`and ${kernels.length - mostRows} more: --json, --html`] : []),
+    ...(choices.length > 0 ? [choiceTable(choices.slice(0, mostChoices))] : []),
     measuresTable(["scope"], shown.map((scope) => [[indented(scope)], scope])),
     findings(profile).map(({ fact, advice }) => `- ${fact}\n  ${advice}`).join("\n"),
   ];
   return parts.filter(Boolean).join("\n\n");
+}
+
+/** What ops chose between kernels. */
+function choiceTable(choices: readonly ChoiceMeasures[]): string {
+  return measuresTable(["op", "shape class", "chosen"], choices.map(({ choice: { op, shapeClass, variant }, ...measures }) => [[op, shapeClass, variant], measures]));
 }
 
 /** What a profile says in numbers, a line each. */
