@@ -3,12 +3,14 @@
  * The command line maps them to exit codes: input and usage 2, device 3, a training that failed 1.
  */
 export class AttnscopeError extends Error {
+  /** Name of the class: minifiers leave it, and errors of a worker bring it along. */
   override name = "AttnscopeError";
 }
 
 /** Bad input: a file, an option, a phrase. `where` is the file or option that is at fault. */
 export class InputError extends AttnscopeError {
   override name = "InputError";
+  /** Path or URL of the file, or the option as the command line writes it, such as `--steps`. */
   readonly where: string;
   constructor(where: string, fact: string, options?: ErrorOptions) {
     super(`${where}: ${fact}`, options);
@@ -60,6 +62,7 @@ export class NoAdapterError extends DeviceError {
 /** More bytes asked than the budget holds. Bytes are stated in the message. */
 export class OutOfMemoryError extends DeviceError {
   override name = "OutOfMemoryError";
+  /** Bytes of the buffer that was asked for. */
   readonly requested: number;
   constructor(requested: number, live: number, peak: number, advice: string) {
     super(`out of GPU memory: ${mib(requested)} requested, ${mib(live)} live, ${mib(peak)} peak; ${advice}`);

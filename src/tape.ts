@@ -43,8 +43,11 @@ const activeTapes = new WeakMap<Gpu, Tape>();
 
 /** The operations between watched tensors and a loss, in order: what a backward pass walks back over. */
 export class Tape {
+  /** The device whose operations are recorded: one tape at a time is active on it. */
   readonly gpu: Gpu;
+  /** What was recorded so far, in order; empty on a tape that only tracks, and after `free`. */
   readonly entries: TapeEntry[] = [];
+  /** Told of every operation on tracked tensors; that of `within` where none was given. */
   readonly onOutput: OnOutput | undefined;
   readonly #within: Tape | undefined;
   readonly #records: boolean;

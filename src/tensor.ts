@@ -21,9 +21,13 @@ export function sizeOf(shape: readonly number[]): number {
  * Freed explicitly, or by the scope that created it. Views share the buffer and keep it alive.
  */
 export class Tensor {
+  /** The device that holds it. */
   readonly gpu: Gpu;
+  /** Sides, the slowest first, such as [B, H, W, C]; [] is a scalar of one element. */
   readonly shape: readonly number[];
+  /** Type of the stored elements; sums over f16 ones are f32. */
   readonly dtype: Dtype;
+  /** The pool's buffer, shared by all views of it; at least `byteOffset + byteLength` bytes. */
   readonly buffer: PooledBuffer;
   /** Where the elements start in the buffer; a multiple of 256 unless 0. */
   readonly byteOffset: number;

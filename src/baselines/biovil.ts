@@ -19,10 +19,15 @@ import { type PatchGrid, type UnitVector, gridOverImage, similarityGrid, unitVec
 
 /** BioViL's image model and text encoder, which share a space of embeddings (Boecking et al. 2022; method, section 10). */
 export interface BioViL {
+  /** The device that holds both models. */
   readonly gpu: Gpu;
+  /** Path or URL of its folder, as errors name it. */
   readonly name: string;
+  /** A ResNet-50 and a projector of its patches: a film of 480 x 480 gives 15 x 15 vectors of 128 channels. */
   readonly image: BioViLImageModel;
+  /** CXR-BERT with its projection head, which brings [CLS] to the same 128 channels. */
   readonly text: BertModel;
+  /** CXR-BERT's WordPiece tokenizer. */
   readonly tokenizer: Tokenizer;
   /** SHA-256 over the weights of both. */
   readonly sha256: string;
@@ -34,6 +39,7 @@ export interface BioViL {
 export interface BioViLOptions {
   /** The image model's weights in the folder. Default: the published name. */
   imageWeights?: string;
+  /** Ends the loading, which rejects with the signal's reason; what was loaded so far is freed. */
   signal?: AbortSignal;
 }
 
@@ -75,6 +81,7 @@ const [RESIZED, CROPPED] = [512, 480];
 
 /** A film as BioViL sees it: one unit vector a patch. */
 export interface EmbeddedFilm {
+  /** Where the 480 x 480 pixels that the model saw lie in the film, whose shorter side was resized to 512. */
   readonly plan: PreprocessPlan;
   /** Row after row of a square. */
   readonly patches: readonly UnitVector[];

@@ -2,8 +2,11 @@ import type { Box } from "./preprocess.ts";
 
 /** 8-bit RGBA pixels, rows from the top, not premultiplied: what `ImageData` holds. */
 export interface Picture {
+  /** Pixels of a row. */
   readonly width: number;
+  /** Rows. */
   readonly height: number;
+  /** height * width * 4 values from 0 to 255: red, green, blue and alpha of each pixel. */
   readonly data: Uint8ClampedArray<ArrayBuffer>;
 }
 

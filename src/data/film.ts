@@ -4,7 +4,9 @@ import { InputError } from "../errors.ts";
 export interface Film {
   /** Path or URL of the file, as it appears in messages. */
   readonly name: string;
+  /** Pixels of a row, 1 to `MAX_SIDE`. */
   readonly width: number;
+  /** Rows, 1 to `MAX_SIDE`. */
   readonly height: number;
   /** 1 is grey, 3 is RGB. */
   readonly channels: 1 | 3;

@@ -8,12 +8,19 @@ export type Box = readonly [x: number, y: number, width: number, height: number]
  * cut out at (`cropLeft`, `cropTop`) of the resized film. A negative crop is padding, which is 0 in the model's [-1, 1].
  */
 export interface PreprocessPlan {
+  /** Of the film, in pixels. */
   readonly width: number;
+  /** Of the film, in pixels. */
   readonly height: number;
+  /** In whole pixels; `width` where the film is not resized. */
   readonly resizedWidth: number;
+  /** In whole pixels; `height` where the film is not resized. */
   readonly resizedHeight: number;
+  /** Whole columns cut off at the left of the resized film; below 0, columns of padding. */
   readonly cropLeft: number;
+  /** Whole rows cut off at the top of the resized film; below 0, rows of padding. */
   readonly cropTop: number;
+  /** Side of the model's image in pixels, 512 for Stable Diffusion 1.5. */
   readonly size: number;
 }
 

@@ -31,7 +31,9 @@ const idleSettings = ["skip_prk_steps", "dynamic_thresholding_ratio", "sample_ma
  * values that diffusers' float32 arithmetic gives.
  */
 export class Schedule {
+  /** `num_train_timesteps`, default 1000: timesteps are integers from 0 to one less. */
   readonly trainTimesteps: number;
+  /** `prediction_type`, default "epsilon": what the U-Net's output stands for. */
   readonly predictionType: PredictionType;
   /** Cumulative products of 1 - beta, one a training timestep; float32 values. */
   readonly alphasCumprod: Float32Array;

@@ -14,13 +14,17 @@ export interface PooledBuffer {
 
 /** Bytes on the device. `byScope` splits `live` by the scope that acquired each buffer. */
 export interface MemoryReport {
+  /** Bytes of the buffers of tensors that were not freed. */
   live: number;
+  /** Bytes of released buffers that are kept for reuse; `gpu.trim` gives them back. */
   pooled: number;
   /** Most live bytes so far. */
   peak: number;
   /** Most bytes held so far, pooled ones included: what the device had to have. */
   peakHeld: number;
+  /** Most live and pooled bytes; Infinity where only the device bounds them. */
   budget: number;
+  /** Live bytes by scope path such as `unet/down_blocks.1`, the most first; "" is what no scope made. */
   byScope: Record<string, number>;
 }
 

@@ -16,9 +16,13 @@ import type { VariantChoices } from "./variant_choices.ts";
 
 /** What is known of the adapter behind a device. */
 export interface AdapterFacts {
+  /** Of GPUAdapterInfo: a word such as `nvidia` or `mesa`; "" where the browser hides it. */
   vendor: string;
+  /** Of GPUAdapterInfo: a family such as `hopper`; "" where it is not told. */
   architecture: string;
+  /** Of GPUAdapterInfo: the vendor's name of the device; "" in most browsers. */
   device: string;
+  /** Of GPUAdapterInfo: a text of the driver, such as its version; "" in most browsers. */
   description: string;
   /** True for devices that compute on the CPU (lavapipe, SwiftShader). */
   software: boolean;
@@ -43,7 +47,9 @@ export type WaitForDevice = <R>(done: Promise<R>) => Promise<R>;
 
 /** A device with its memory, pipelines, scopes and queue: the only code that sees GPUDevice. */
 export class Gpu {
+  /** WebGPU's own device: one that was opened here, or the caller's. */
   readonly device: GPUDevice;
+  /** The adapter behind the device; `software` decides which kernels and budgets are the defaults. */
   readonly adapter: AdapterFacts;
   /** Most bytes that a kernel may read or write through one binding. */
   readonly maxBindingBytes: number;

@@ -5,6 +5,7 @@ import { type AdapterFacts, Gpu, type WaitForDevice } from "./gpu.ts";
 export interface OpenOptions {
   /** A device of the caller's own: used as it is, never destroyed. */
   device?: GPUDevice;
+  /** Handed to `requestAdapter`: which of several GPUs. Default: the system's choice. */
   powerPreference?: GPUPowerPreference;
   /** Most bytes that tensors may take. Default: `softwareBudget` on devices that compute on the CPU, else the device's own bound. */
   memoryBudget?: number;

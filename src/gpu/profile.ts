@@ -6,7 +6,9 @@ import type { VariantChoice } from "./variant_choices.ts";
 
 /** One profiled dispatch. */
 export interface ProfileRow {
+  /** Path of the scope that dispatched it, such as `unet/mid_block/attn2`; "" outside of any. */
   scope: string;
+  /** `Kernel.name`: path of its WGSL file within kernels/. */
   kernel: string;
   /** Element types and constants. */
   variant: string;
@@ -18,10 +20,13 @@ export interface ProfileRow {
   startMs: number;
   /** 0 where the device has no timestamps, or its clock did not advance. */
   ms: number;
+  /** Floating-point operations as its op counts them; 0 where it does not. */
   flops: number;
+  /** Bytes that it reads and writes at least, as its op counts them; 0 where it does not. */
   bytes: number;
-  /** Rates from `flops`, `bytes` and `ms`; 0 where the time is 0. */
+  /** 10^9 floating-point operations a second, from `flops` and `ms`; 0 where the time is 0. */
   gflops: number;
+  /** 10^9 bytes a second, from `bytes` and `ms`; 0 where the time is 0. */
   gbps: number;
   /** What its op chose between kernels, where it does. */
   choice?: VariantChoice;
@@ -33,6 +38,7 @@ export interface ProfileSubmission {
   startMs: number;
   /** What encoding and submitting took. */
   encodeMs: number;
+  /** How many rows of the profile belong to it. */
   dispatches: number;
 }
 
@@ -56,8 +62,11 @@ export interface MemoryTimeline {
  * dispatch starts before it was submitted.
  */
 export interface Profile {
+  /** One a dispatch, in the order of submission. */
   rows: ProfileRow[];
+  /** In order; a row names its own by index. */
   submissions: ProfileSubmission[];
+  /** Bytes of tensors while it ran, on the host's clock. */
   memory: MemoryTimeline;
   /** Final WGSL of each kernel that ran, by `sourceKey`. */
   sources: ReadonlyMap<string, string>;

@@ -23,9 +23,11 @@ export type ChoosingOp = keyof typeof variantsByOp;
 
 /** Which variant an op took for a shape. */
 export interface VariantChoice {
+  /** The op that chose. */
   readonly op: ChoosingOp;
   /** The shape in words, each side rounded up to a power of two, without the batch: an item's result does not depend on it. */
   readonly shapeClass: string;
+  /** One of its `variantsByOp`, or "naive" where the caller asked for that. */
   readonly variant: string;
 }
 

@@ -36,7 +36,9 @@ export interface LibraryWorker {
 
 /** A device of the worker. */
 export interface WorkerGpu {
+  /** By which the worker knows the device. */
   readonly handle: Handle;
+  /** The adapter behind the device; `software` says whether it computes on the CPU. */
   readonly adapter: AdapterFacts;
   /** Optional features that are in use. */
   readonly features: readonly string[];
@@ -48,6 +50,7 @@ export interface WorkerGpu {
 
 /** A pipeline of the worker. */
 export interface WorkerPipeline {
+  /** Its name, hash, type, sizes and layers, told when it was loaded. */
   readonly model: ModelFacts;
   /** Where `phrase` points in `film`. Throws InputError for settings or phrases that cannot be used. */
   ground(film: Film, phrase: string, options?: GroundOptions): Promise<GroundResult>;

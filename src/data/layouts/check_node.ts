@@ -12,6 +12,7 @@ export interface CheckOptions {
   readonly images?: string;
   /** Whether images are decoded, or only looked for. */
   readonly decode: boolean;
+  /** Ends the check before the next image; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Called with every problem as it is found. */
   readonly onProblem: (problem: DataProblem) => void;
@@ -21,9 +22,13 @@ export interface CheckOptions {
 
 /** What was checked. */
 export interface CheckReport {
+  /** Samples that the table gave: rows that cannot be understood are not among them. */
   readonly samples: number;
+  /** Distinct image files that these samples name, whether they are there or not. */
   readonly images: number;
+  /** Boxes of these samples. */
   readonly boxes: number;
+  /** How often `onProblem` was called: 0 where nothing is wrong. */
   readonly problems: number;
 }
 

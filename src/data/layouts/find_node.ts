@@ -29,9 +29,11 @@ const PHANTOM_TEST = "ms-cxr";
 
 /** A folder with a data set of a known layout. */
 export interface DatasetFile {
+  /** The folder that the table lies in, where paths of images start unless another is named. */
   readonly folder: string;
   /** Path of the table. */
   readonly file: string;
+  /** The layout that the table is read by: that of the name asked for, else the one that its file name fits. */
   readonly layout: Layout;
 }
 

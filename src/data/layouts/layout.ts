@@ -12,6 +12,7 @@ export interface DataSample {
   readonly boxes: readonly Box[];
   /** A finding, or several parted by `|`; empty where the data set has none. */
   readonly label: string;
+  /** "test" where the table has no splits. */
   readonly split: Split;
   /** Width and height as the data set states them, which the boxes refer to. */
   readonly statedSize?: readonly [width: number, height: number];

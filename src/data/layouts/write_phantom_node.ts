@@ -12,6 +12,7 @@ import { writeMimicTable, writeMsCxrTables } from "./phantom_tables_node.ts";
 export interface WritePhantomOptions {
   /** Called as films are drawn: how many of all. */
   readonly onProgress?: (set: PhantomSet, done: number, total: number) => void;
+  /** Ends the run, which rejects with the signal's reason; the next one goes on from the films that are done. */
   readonly signal?: AbortSignal;
 }
 
@@ -21,6 +22,7 @@ export interface PhantomSummary {
   readonly films: number;
   /** Those that this run drew; earlier ones left the others. */
   readonly drawn: number;
+  /** Seconds on the clock that this run took. */
   readonly seconds: number;
 }
 
