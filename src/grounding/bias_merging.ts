@@ -23,8 +23,11 @@ export interface BiasMeans {
 
 /** Arguments of `biasMeans`. */
 export interface CapturedBiases {
+  /** For P_comb: the chosen tokens of the main pass, layer by layer. */
   comb: readonly LayerMaps[];
+  /** For P_img: the start token of the main pass, in the same layers. */
   img: readonly LayerMaps[];
+  /** For P_txt: the chosen tokens of the pass from Gaussian noise, in the same layers. */
   txt: readonly LayerMaps[];
   /** Side of the latent, to which the maps are upsampled. */
   side: number;
@@ -36,11 +39,13 @@ export interface CapturedBiases {
 export interface MergedBiases {
   /** [P..., side * side]; may leave [0, 1] by a little. */
   map: Tensor;
-  /** P_comb and P_mult, min-max normalised: [P..., side * side] each. */
+  /** P_comb, min-max normalised: [P..., side * side]. */
   comb: Tensor;
+  /** P_mult, min-max normalised: [P..., side * side]. */
   mult: Tensor;
-  /** Structural similarity of image bias and text bias [P...], and s, the same clipped to [0, 1]. */
+  /** Structural similarity of image bias and text bias, quantised to uint8 each: [P...], from -1 to 1. */
   ssim: Tensor;
+  /** The s of eq. 2 to 4: `ssim` clipped to [0, 1]. [P...] */
   s: Tensor;
 }
 
@@ -48,11 +53,19 @@ export interface MergedBiases {
 export interface MergeOptions {
   /** Side of the latent. */
   side: number;
+  /** Which of the paper's formulas: eq. 2 (mixture, its BBM), 3 (linear) or 4 (quadratic). */
   kind: MergeKind;
+  /** In which precision, and whether P_mult goes through uint8. */
   reading: Reading;
 }
 
-/** Section 2.2: the map without bias merging, the mean over layers and timesteps, min-max normalised. -> [P..., side * side] */
+/**
+ * Section 2.2: the map without bias merging, the mean over layers and timesteps, min-max normalised.
+ * -> [P..., side * side]
+ * @param options.side side of the latent, to which the maps are upsampled
+ * @param options.reading "compat" normalises in float16
+ * @param options.timestepWeights [T], not all zero; all timesteps alike where absent
+ */
 export function activationMap(comb: readonly LayerMaps[], options: { side: number; reading: Reading; timestepWeights?: Tensor }): Tensor {
   const { gpu } = comb[0].maps;
   return gpu.scope("activation", () => minMaxNormalise(upsampledMean(comb, options), { rounding: roundingOf(options.reading) }));

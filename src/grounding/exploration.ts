@@ -33,8 +33,9 @@ export interface ExploredMap {
   standardError: Float32Array;
   /** Maps of the single words in the order of the phrase, each min-max normalised. */
   words: Float32Array[];
-  /** SSIM of the two biases, and the s that was used; undefined without a merge. */
+  /** SSIM of the two biases; undefined without a merge. */
   ssim?: number;
+  /** The s that was used: that of the choice, else `ssim` clipped to [0, 1]; undefined without a merge. */
   s?: number;
 }
 
@@ -52,14 +53,21 @@ export interface ExploreOptions extends Omit<GroundOptions, "layers" | "merge" |
 
 /** Everything that was captured of a phrase in a film, kept on the device. */
 export interface Exploration {
+  /** Its tokens and words; `choice.words` are in the order of `ExploredMap.words`. */
   readonly phrase: PreparedPhrase;
+  /** What was captured with: all layers, every word, and the biases for a merge, whatever a map then takes. */
   readonly settings: GroundSettings;
   /** Side of the maps: that of the latent. */
   readonly side: number;
   /** Side of the model's image in pixels. */
   readonly imageSize: number;
   /** Names of the cross-attention layers, and the sides of their maps. */
-  readonly layers: readonly { name: string; side: number }[];
+  readonly layers: readonly {
+    /** Module path of the layer, its `attn2`, as in the checkpoint. */
+    name: string;
+    /** Side of its maps as captured; maps of a choice are upsampled to the latent's. */
+    side: number;
+  }[];
   /** The map of a choice, without the U-Net. */
   map(choice: MapChoice): Promise<ExploredMap>;
   /** Gives the memory of what was captured back. */

@@ -46,10 +46,19 @@ export interface GeneratedImage extends GenerateRequest {
 
 /** Attention of a generation: means over all layers and timesteps, each min-max normalised, [side * side] in [0, 1]. */
 export interface GenerationAttention {
+  /** That of the latent. */
   side: number;
   /** Of the adjectives, nouns and verbs. */
   map: Float32Array;
-  words: { text: string; kept: boolean; map: Float32Array }[];
+  /** All words of the prompt in their order. */
+  words: {
+    /** As the prompt has it, punctuation left out. */
+    text: string;
+    /** Whether its tokens make the map of the prompt: adjectives, nouns and verbs do, or all words where there are none. */
+    kept: boolean;
+    /** Mean over the word's pieces; all 0 for a word of which the tokenizer keeps nothing. */
+    map: Float32Array;
+  }[];
 }
 
 /** The guidance scale of diffusers' text-to-image pipelines. */

@@ -26,7 +26,9 @@ export function normalised(values: ArrayLike<number>): Float64Array {
 
 /** A pixel of a map. */
 export interface Point {
+  /** Column, from 0 at the left. */
   x: number;
+  /** Row, from 0 at the top. */
   y: number;
 }
 

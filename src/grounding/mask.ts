@@ -4,8 +4,11 @@
 
 /** A Gaussian mixture of two components in one dimension, the one with the lesser mean first. */
 export interface Mixture {
+  /** In the unit of the values. */
   means: [number, number];
+  /** At least 1e-6, scikit-learn's `reg_covar`. */
   variances: [number, number];
+  /** Shares of the values; they add up to 1. */
   weights: [number, number];
   /** Rounds of expectation and maximisation. */
   iterations: number;
@@ -17,6 +20,7 @@ export interface Mixture {
 export interface ActivationMask {
   /** [side * side], 1 is foreground. */
   mask: Uint8Array;
+  /** The two Gaussians fitted to the map's values. */
   mixture: Mixture;
   /** Mean of the mixture's means. */
   threshold: number;

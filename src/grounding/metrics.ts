@@ -8,8 +8,9 @@ export interface GroundingMetrics {
   iou: number;
   /** Mean of the IoU of the foreground and that of the background. */
   miou: number;
-  /** `iou` and `miou` of the rectangle around the mask. */
+  /** `iou` of the rectangle around the mask, whose last column and row are left out as in the published code. */
   boxIou: number;
+  /** `miou` of the same rectangle. */
   boxMiou: number;
   /** Pixels between the centres of the rectangle and of the box; undefined for several boxes. */
   distance: number | undefined;

@@ -13,15 +13,19 @@ export interface GroundSettings {
   steps: number;
   /** How many of the last timesteps make P_comb. */
   lastSteps: number;
+  /** Which tokens stand for the phrase: its adjectives, nouns and verbs, or the words of the disease `label`; all where there are none. */
   tokens: "lexical" | "disease" | "all";
   /** The disease of `tokens: "disease"`. */
   label?: string;
+  /** How the biases are merged (eq. 2 to 4 of the paper); "none": P_comb alone, without a pass for the text bias. */
   merge: MergeKind | "none";
   /** Cross-attention layers in module order, or all. */
   layers: "all" | readonly number[];
   /** Guidance scale of the modes cfg and gt1 and of the text bias. */
   guidance: number;
+  /** All noise follows from it: an integer from 0 to `Number.MAX_SAFE_INTEGER`. */
   seed: number;
+  /** The formulas of the paper, or what the published code computes. */
   reading: Reading;
   /** Also make a map of every word. */
   perWord: boolean;

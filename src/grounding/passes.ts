@@ -11,7 +11,9 @@ import type { NoiseSource } from "./noise.ts";
 
 /** Progress of a pass, in U-Net evaluations of single items. */
 export interface PassProgress {
+  /** Evaluations that are done. */
   done: number;
+  /** Evaluations of the whole pass. */
   total: number;
 }
 

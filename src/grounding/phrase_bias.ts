@@ -30,6 +30,7 @@ export class MemoryBiasStore implements BiasStore {
     this.#limit = limitBytes;
   }
 
+  /** Makes the maps the last to be dropped. */
   async get(key: string): Promise<Float32Array | undefined> {
     const maps = this.#maps.get(key);
     if (maps) {
@@ -39,6 +40,7 @@ export class MemoryBiasStore implements BiasStore {
     return maps;
   }
 
+  /** Drops the least recently used maps until the others fit; maps above the limit are not kept. */
   async put(key: string, maps: Float32Array): Promise<void> {
     this.#bytes += maps.byteLength - (this.#maps.get(key)?.byteLength ?? 0);
     this.#maps.delete(key);

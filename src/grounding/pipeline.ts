@@ -18,11 +18,13 @@ import { streamMaps } from "./stream.ts";
 
 /** What happens at the moment: a stage and how far it is. */
 export interface GroundProgress extends PassProgress {
+  /** The VAE's encoding of the films, the pass that makes the map, or the one from noise for the text bias. */
   stage: "encode" | "main pass" | "text bias";
 }
 
 /** Options of a grounding: settings, and how to watch and stop it. */
 export interface GroundOptions extends Partial<GroundSettings> {
+  /** Ends the grounding before its next batch; it rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Called as evaluations are done. */
   onProgress?: (progress: GroundProgress) => void;
@@ -32,18 +34,23 @@ export interface GroundOptions extends Partial<GroundSettings> {
 
 /** A film and a phrase to find in it. */
 export interface GroundRequest {
+  /** Requests of one film object share its latent. */
   film: Film;
+  /** Of alternatives parted by `|` the first is taken; an empty one throws InputError. */
   phrase: string;
 }
 
 /** A map of `groundStream`, after `done` of `total` evaluations; the last one comes with the result. */
 export interface StreamedMap extends PassProgress {
+  /** [side * side] in [0, 1], min-max normalised: P_comb so far, in the end the result's map. */
   map: Float32Array;
+  /** Of the last map; absent before. */
   result?: GroundResult;
 }
 
 /** Grounds phrases in films with a latent diffusion model. */
 export class GroundingPipeline {
+  /** The model; `free` gives its memory back. */
   readonly ldm: LatentDiffusion;
   /** Where text biases are kept between calls. */
   readonly store: BiasStore;

@@ -17,6 +17,7 @@ export interface RegionInputs {
   map: ArrayLike<number>;
   /** [side * side], 1 is foreground. */
   mask: ArrayLike<number>;
+  /** Side of map and mask: that of the latent. */
   side: number;
   /** Side of the model's image in pixels, 512 for Stable Diffusion 1.5. */
   imageSize: number;

@@ -12,8 +12,11 @@ import type { Cost } from "./savings.ts";
 
 /** Where a phrase points in a film. */
 export interface GroundResult {
+  /** The film that was asked about, not resized. */
   film: Film;
+  /** The phrase with its tokens and the choice among them. */
   phrase: PreparedPhrase;
+  /** All settings, the defaults filled in. */
   settings: GroundSettings;
   /** Side of `map`: that of the latent. */
   side: number;
@@ -21,8 +24,9 @@ export interface GroundResult {
   map: Float32Array;
   /** [side * side], 1 is foreground. */
   mask: Uint8Array;
-  /** The two Gaussians fitted to the map, and the mean of their means, which is the mask's threshold. */
+  /** The two Gaussians fitted to the map. */
   mixture: Mixture;
+  /** The mean of their means: a pixel of the map above it is foreground, before single pixels are filtered out. */
   threshold: number;
   /** The mask's regions at the model's image size, the largest first. */
   regions: Region[];
@@ -30,17 +34,28 @@ export interface GroundResult {
   argmax: Point;
   /** Side of the model's image in pixels. */
   imageSize: number;
-  /** SSIM of image bias and text bias, and the s of the merge, the same clipped to [0, 1]; undefined without a merge. */
+  /** SSIM of image bias and text bias; undefined without a merge. */
   ssim?: number;
+  /** The s of the merge, `ssim` clipped to [0, 1]: near 1 the map follows P_mult. Undefined without a merge. */
   s?: number;
-  /** One map a word, where asked for: [side * side] in [0, 1] each. */
-  words: { text: string; kept: boolean; map: Float32Array }[];
+  /** One map a word in the order of the phrase, where `perWord` asked for it; else empty. */
+  words: {
+    /** As the phrase has it. */
+    text: string;
+    /** Whether its tokens take part in the phrase's map. */
+    kept: boolean;
+    /** [side * side] in [0, 1]: P_comb of its pieces, without a merge; all 0 for a word without pieces. */
+    map: Float32Array;
+  }[];
   /** Items of one U-Net evaluation. */
   batch: number;
   /** Milliseconds by stage, shared by all results of one call. */
   timings: Record<string, number>;
   /** Work of the whole call, and what the published procedure would have taken. */
-  cost: Cost & { published: Cost };
+  cost: Cost & {
+    /** Of both passes with both branches at every timestep and all layers, each P copied to the host. */
+    published: Cost;
+  };
   /** The map in jet colours over the film, RGBA of the film's size. */
   overlay(options?: OverlayOptions): Picture;
 }

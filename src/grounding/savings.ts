@@ -5,7 +5,9 @@ import { captureLayers } from "./map_sink.ts";
 export interface Cost {
   /** U-Net evaluations of single items. */
   unetEvaluations: number;
+  /** Floating-point operations, as the ops count them. */
   flops: number;
+  /** Bytes copied from the device to the host. */
   bytesReadBack: number;
 }
 

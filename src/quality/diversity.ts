@@ -7,8 +7,9 @@ import { multiScaleSsim } from "./ms_ssim.ts";
 export interface Diversity {
   /** Pairs that were compared. */
   pairs: number;
-  /** Mean and standard deviation (unbiased, NaN for one pair) of their MS-SSIM. */
+  /** Mean of their MS-SSIM; NaN without pairs. */
   mean: number;
+  /** Standard deviation of their MS-SSIM, unbiased; NaN for one pair. */
   deviation: number;
 }
 

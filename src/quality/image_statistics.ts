@@ -10,6 +10,7 @@ import { RunningGaussian } from "./statistics.ts";
 
 /** An image of a set, decoded where it is needed. */
 export interface SetImage {
+  /** Path of the file, as `onSkip` and errors name it. */
   readonly name: string;
   /** Of the file. */
   readonly sha256: string;
@@ -19,11 +20,15 @@ export interface SetImage {
 
 /** A feature network on a device. */
 export interface LoadedNetwork {
+  /** The device that holds it. */
   readonly gpu: Gpu;
+  /** How images are prepared for it, and what its distance is called. */
   readonly network: FeatureNetwork;
+  /** Its weights and forward pass. */
   readonly model: FeatureModel;
   /** SHA-256 of its weights. */
   readonly sha256: string;
+  /** How images are prepared: as the network's own reference does, or as the published code. */
   readonly reading: Reading;
 }
 

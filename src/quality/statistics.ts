@@ -15,6 +15,7 @@ export interface Gaussian {
  * kept (Chan, Golub and LeVeque 1983, equations 1.5).
  */
 export class RunningGaussian {
+  /** D: length of each vector. */
   readonly dimensions: number;
   #count = 0;
   readonly #mean: Float64Array;

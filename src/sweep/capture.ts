@@ -24,7 +24,9 @@ export interface SweepRequest extends GroundRequest {
 
 /** One pass over the U-Net and what all settings of its mode and steps are made of. */
 export interface CapturedPass {
+  /** How the pass was sampled: one of the grid's modes. */
   mode: Mode;
+  /** Its timesteps T: one of the grid's. */
   steps: number;
   /** Valid until the next pass is asked for. */
   means: LayerMeans;

@@ -13,12 +13,17 @@ export type LayerSets = "all" | "resolutions" | "single" | readonly number[];
 
 /** The values that a sweep goes through: every combination is a setting. */
 export interface SweepGrid extends SharedSettings {
+  /** Each takes a pass of its own over the U-Net. Default: gt. */
   modes: readonly GroundSettings["mode"][];
+  /** Numbers of timesteps, 1 to 1000; each takes passes of its own. Default: 50. */
   steps: readonly number[];
+  /** Default: all three. */
   tokens: readonly GroundSettings["tokens"][];
+  /** Default: all four, "none" included. */
   merges: readonly GroundSettings["merge"][];
   /** Of a pass with fewer timesteps all of them are taken, once. */
   lastSteps: readonly number[];
+  /** Sets that several of these give are taken once. Default: "all", "resolutions" and "single". */
   layers: readonly LayerSets[];
 }
 

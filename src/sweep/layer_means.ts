@@ -25,7 +25,10 @@ export interface LayerMeans extends MeansShape {
   /** Side of the latent. */
   side: number;
   /** f32 [sets, targets, side * side] a layer, the sets as `meanSets` orders them. */
-  layers: readonly (CaptureLayer & { means: Tensor })[];
+  layers: readonly (CaptureLayer & {
+    /** f32 [sets, targets, side * side], `side` being the layer's own. */
+    means: Tensor;
+  })[];
   /** Gives the memory of the means back. */
   free(): void;
 }
@@ -99,7 +102,11 @@ export function meansOver({ layers, side }: LayerMeans, which: readonly number[]
 export interface TargetMeans extends MeansShape {
   /** Side of the latent. */
   side: number;
-  layers: readonly (CaptureLayer & { values: Float32Array })[];
+  /** In module order. */
+  layers: readonly (CaptureLayer & {
+    /** [sets, side * side], `side` being the layer's own. */
+    values: Float32Array;
+  })[];
 }
 
 /** Reads the means back, one element a pair. */
@@ -137,7 +144,7 @@ export function uploadMeans(gpu: Gpu, all: readonly TargetMeans[]): LayerMeans {
   return { tokens, lastSteps, biased, side, targets: all.length, layers, free: () => layers.forEach(({ means }) => means.free()) };
 }
 
-/** The means of one token choice and one last-n value (indices) alone. */
+/** The means of one token choice and one last-n value alone: `token` is the choice's index, `last` that within `lastSteps`. */
 export function pickMeans(means: TargetMeans, { token, last }: { token: number; last: number }): TargetMeans {
   const from = meanSets(means);
   const kept = [from.comb(last, token), ...(means.biased ? [from.img, from.txt(token), from.mult(token)] : [])];

@@ -17,8 +17,11 @@ export interface Truth {
 
 /** What `layerObjective` is to measure. */
 export interface ObjectiveOptions {
+  /** Of `truthMetrics`; the search takes more for better, which does not hold for `distance`. */
   metric: keyof GroundingMetrics;
+  /** How the maps are merged; all but "none" need means with the biases. */
   merge: GroundSettings["merge"];
+  /** The formulas of the paper, or what the published code computes. */
   reading: Reading;
   /** Side of the model's image in pixels. */
   imageSize: number;

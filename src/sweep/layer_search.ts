@@ -5,6 +5,7 @@ export type LayerObjective = (layers: readonly number[]) => Promise<number>;
 
 /** A set of layers that was tried, and its value. */
 export interface Trial {
+  /** Indices in module order, ascending; never none. */
   layers: readonly number[];
   /** -Infinity where the objective gave no finite number: no set is worse. */
   value: number;
@@ -16,7 +17,9 @@ export interface SearchOptions {
   trials?: number;
   /** "random": every set alike. "tpe" (default): sets like the best ones so far. */
   strategy?: "tpe" | "random";
+  /** The same seed and objective give the same trials. Default 0. */
   seed?: number;
+  /** Ends the search before its next trial; it rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Called after every trial with the best so far. */
   onTrial?: (trial: Trial, best: Trial, done: number) => void;

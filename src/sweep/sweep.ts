@@ -8,12 +8,15 @@ import { namedSet } from "./settings.ts";
 export interface SweptMap {
   /** Index of the request. */
   request: number;
+  /** The combination of the grid's values that it was made with. */
   settings: SweptSettings;
   /** [side * side] in [0, 1]. */
   map: Float32Array;
+  /** Side of `map`: that of the latent. */
   side: number;
-  /** SSIM of the biases and the s of the merge; absent without one. */
+  /** SSIM of the biases; absent without a merge. */
   ssim?: number;
+  /** The s of the merge, `ssim` clipped to [0, 1]; absent without one. */
   s?: number;
 }
 

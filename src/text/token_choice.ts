@@ -26,6 +26,7 @@ export interface TokenChoice {
   sets: number[][];
   /** [N] the weight of every position in that average; they add up to 1. */
   weights: Float32Array;
+  /** All words of the phrase in their order, as the filter counts them. */
   words: ChosenWord[];
   /** What the reader of the map should know: words that were cut, filters that found nothing. */
   note?: string;

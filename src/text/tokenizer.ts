@@ -15,7 +15,12 @@ export interface Encoding {
   /** Where each of `tokens` came from, in UTF-16 units of the text; [0, 0] for the start and end token. */
   offsets: Offset[];
   /** Where the text was longer than N: what was cut off, and how many tokens that was. */
-  truncated?: { cutText: string; tokens: number };
+  truncated?: {
+    /** The text from the first piece that was cut off. */
+    cutText: string;
+    /** How many pieces that was. */
+    tokens: number;
+  };
   /** Position of the start token. */
   startIndex: 0;
   /** Position of the end token: the text's pieces lie strictly between the two. */
