@@ -10,17 +10,25 @@ import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
 /** What a BERT's or RoBERTa's config.json says. */
 export interface BertConfig {
+  /** `vocab_size`: rows of the word table. */
   vocabSize: number;
+  /** `hidden_size`: channels of the hidden state, a multiple of `heads`. */
   width: number;
+  /** `num_hidden_layers` */
   layers: number;
+  /** `num_attention_heads` */
   heads: number;
+  /** `intermediate_size`: channels in the middle of each layer's feed-forward. */
   intermediate: number;
   /** The longest sequence it takes. */
   positions: number;
   /** RoBERTa's id of padding, from which its positions count; absent in BERT, which counts them from 0. */
   padding: number | undefined;
+  /** `type_vocab_size`, default 2: rows of the type table, of which the first is used. */
   tokenTypes: number;
+  /** `layer_norm_eps`, default 1e-12. */
   eps: number;
+  /** `hidden_act` of the feed-forward, default "gelu" (exact); "gelu_tanh" is transformers' gelu_new. */
   activation: "gelu" | "gelu_tanh";
   /** Width of CXR-BERT's projection of [CLS]; absent in other BERTs. */
   projection: number | undefined;
@@ -111,10 +119,13 @@ class ProjectionHead {
  * RobertaModel, which differs in its positions alone.
  */
 export class BertModel implements Model {
+  /** What it was built from. */
   readonly config: BertConfig;
+  /** By key without `bert.` or `roberta.`. */
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** The masked-language head, the pooler and counters: published beside the encoder, not used by it. */
   readonly ignoredKeys = /^(cls\.|pooler\.|embeddings\.(position|token_type)_ids$|cls_projection_head\.)/;
+  /** Layer norms' `gamma` and `beta` of checkpoints from TensorFlow are `weight` and `bias`. */
   readonly renameKey = currentLayerNormName;
   readonly #words: Embedding;
   readonly #positions: Embedding;
@@ -157,7 +168,7 @@ export class BertModel implements Model {
     });
   }
 
-  /** The projected [CLS] [B, projection] of a last hidden state [B, N, width], not normalised. */
+  /** Projects the hidden state of [CLS], [B, width], into the space shared with images: [B, projection], not normalised. */
   projectCls(cls: Tensor): Tensor {
     if (!this.#projectionHead) throw new TypeError("this BERT was built without its projection head");
     return this.#projectionHead.forward(cls);

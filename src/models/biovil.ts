@@ -6,6 +6,7 @@ import { ResNet, type ResNetConfig, resNet50 } from "./resnet.ts";
 
 /** Sizes of BioViL's image model. */
 export interface BioViLImageConfig {
+  /** The ResNet whose last feature maps are projected: ResNet-50, 2048 channels at 1/32 of the image's side. */
   encoder: ResNetConfig;
   /** Channels of the space that images share with texts. */
   projection: number;
@@ -19,9 +20,11 @@ export const bioViLImage: BioViLImageConfig = { encoder: resNet50, projection: 1
  * space, patch by patch.
  */
 export class BioViLImageModel implements Model {
+  /** By key: `encoder.encoder.` for the ResNet, `projector.model.` for the projector. */
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** The classifiers of the ResNet and of downstream tasks, and counters. */
   readonly ignoredKeys = new RegExp(`^encoder\\.encoder\\.fc\\.|^classifier\\.|${batchNormCounters.source}`);
+  /** Folds each batch norm into its convolution. */
   readonly prepare: () => void;
   readonly #encoder: ResNet;
   readonly #hidden: ConvBatchNorm;

@@ -8,13 +8,21 @@ import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
 /** What a CLIP text encoder's configuration says. */
 export interface ClipTextConfig {
+  /** `vocab_size`, default 49408: rows of the token table. */
   vocabSize: number;
+  /** `hidden_size` (OpenCLIP: `width`), default 512: channels, a multiple of `heads`. */
   width: number;
+  /** Of the checkpoint, default 12: with `penultimate` one less is run. */
   layers: number;
+  /** Of each layer's attention, default 8. */
   heads: number;
+  /** Channels in the middle of each layer's feed-forward, default 2048 (OpenCLIP: 4 times the width). */
   intermediate: number;
+  /** The longest sequence it takes, default 77. */
   positions: number;
+  /** Of the layer norms, default 1e-5; OpenCLIP's have no other. */
   eps: number;
+  /** Of the feed-forward. Default: "quick_gelu" in transformers' configs, "gelu" in OpenCLIP's. */
   activation: "quick_gelu" | "gelu";
   /** The last layer is not run: its input goes through the final norm. */
   penultimate: boolean;
@@ -107,8 +115,11 @@ class ClipLayer {
 
 /** transformers' CLIPTextModel (modeling_clip.py). Keys without the prefix `text_model.`. */
 export class ClipTextModel implements Model {
+  /** What it was built from. */
   readonly config: ClipTextConfig;
+  /** By key without `text_model.`. */
   readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Position ids, and the last layer's weights where `penultimate` leaves it out. */
   readonly ignoredKeys: RegExp;
   readonly #tokens: Embedding;
   readonly #positions: Embedding;

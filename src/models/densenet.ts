@@ -7,6 +7,7 @@ import { type Model, type Parameter, ParameterScope } from "./parameters.ts";
 
 /** Sizes of a DenseNet. */
 export interface DenseNetConfig {
+  /** Channels of its images: 1, grey, in torchxrayvision's. */
   inChannels: number;
   /** Channels of the first convolution. */
   width: number;
@@ -63,9 +64,11 @@ class Transition {
 
 /** torchvision's DenseNet (densenet.py) with torchxrayvision's input and features, on channels-last images. */
 export class DenseNet implements Model {
+  /** By torchvision's keys, `features.conv0.weight` and so on. */
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** The classifier, torchxrayvision's operating points, and counters. */
   readonly ignoredKeys = new RegExp(`^classifier\\.|^op_threshs$|${batchNormCounters.source}`);
+  /** Folds batch norms into their convolutions, or into a scale and a shift where they stand first. */
   readonly prepare: () => void;
   /** Length of a feature vector. */
   readonly features: number;

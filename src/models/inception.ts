@@ -102,9 +102,11 @@ function blockE(p: ParameterScope, inChannels: number, pool: Branch): Branch {
  * TensorFlow's. It differs from torchvision's in the pools of its blocks.
  */
 export class InceptionV3 implements Model {
+  /** By pytorch-fid's keys, `Conv2d_1a_3x3.conv.weight` and so on. */
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** The classifier and counters. */
   readonly ignoredKeys = new RegExp(`^fc\\.|${batchNormCounters.source}`);
+  /** Folds each batch norm into its convolution. */
   readonly prepare: () => void;
   /** Length of a feature vector. */
   readonly features = 2048;

@@ -30,15 +30,21 @@ export interface LdmOptions {
   textEncoder?: string | FolderSource;
   /** Bytes loaded so far of all bytes of the part that is loading. */
   onProgress?: (part: string, bytes: number, total: number) => void;
+  /** Ends the loading, which rejects with the signal's reason; what was loaded so far is freed. */
   signal?: AbortSignal;
 }
 
 /** What turns films into latents and phrases into embeddings: text encoder, tokenizer and VAE of one folder. */
 export interface LatentEncoders {
+  /** The device that holds all models. */
   readonly gpu: Gpu;
+  /** Path or URL of the folder, as errors name it. */
   readonly name: string;
+  /** Of the folder `vae`. */
   readonly vae: AutoencoderKL;
+  /** The folder's own, or that of `LdmOptions.textEncoder`. */
   readonly textEncoder: TextEncoderModel;
+  /** The text encoder's own; its `length` is N, the positions of every phrase. */
   readonly tokenizer: Tokenizer;
   /** Folder of the text encoder, where it is not the model's own. */
   readonly textEncoderName?: string;
@@ -54,6 +60,7 @@ export interface LatentDiffusion extends LatentEncoders {
   readonly unet: UNet2DConditionModel;
   /** Folder of these factors. */
   readonly lora?: string;
+  /** DDIM with the settings of `scheduler/scheduler_config.json`. */
   readonly schedule: Schedule;
   /** Type of the U-Net's activations; the text encoder and the VAE run in f32 (the VAE's activations overflow f16). */
   readonly dtype: Float;

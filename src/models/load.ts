@@ -17,6 +17,7 @@ export interface LoadOptions {
   onBytes?: (bytes: Uint8Array) => void;
   /** Called with the bytes read so far, and all bytes. */
   onProgress?: (bytes: number, total: number) => void;
+  /** Ends the loading before its next slab; it rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 

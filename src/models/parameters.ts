@@ -113,6 +113,7 @@ export class ParameterScope {
 
 /** A model, as its loader sees it: its parameters by checkpoint key. */
 export interface Model {
+  /** By checkpoint key, without the prefix that files may put before it; without values until the model is loaded. */
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Keys that published checkpoints carry beside the model's own. */
   readonly ignoredKeys: RegExp;

@@ -5,7 +5,9 @@ import type { ParameterScope } from "./parameters.ts";
 
 /** Keys and values of one cross-attention layer, projected from the text once: both [P, N, inner]. */
 export interface KeyValues {
+  /** Of the layer's `to_k`. */
   k: Tensor;
+  /** Of the layer's `to_v`. */
   v: Tensor;
 }
 
@@ -23,9 +25,11 @@ export interface AttentionSink {
 
 /** The text side of a forward pass: keys and values by layer, and which phrase each batch item uses. */
 export interface TextContext {
+  /** Of every cross-attention layer by its `name`: what `UNet2DConditionModel.projectText` gives. */
   readonly keyValues: ReadonlyMap<string, KeyValues>;
   /** u32 [B]: index of the phrase of each batch item. Absent: one phrase for all, or one each. */
   readonly contextOf?: Tensor;
+  /** Takes the probabilities of the layers that it wants; absent: none are captured. */
   readonly sink?: AttentionSink;
 }
 

@@ -8,16 +8,27 @@ import { ResnetBlock2D } from "./resnet_block.ts";
 
 /** What an AutoencoderKL's config.json says. */
 export interface VaeConfig {
+  /** `in_channels`, default 3: RGB, also of grey films. */
   inChannels: number;
+  /** `out_channels`, default 3. */
   outChannels: number;
+  /** `latent_channels`, default 4. */
   latentChannels: number;
+  /** `block_out_channels`: of each resolution from the image's own down; each further one halves the side. */
   channels: number[];
+  /** `layers_per_block`, default 1: ResNets a resolution in the encoder; the decoder has one more. */
   layers: number;
+  /** `norm_num_groups`, default 32: of all group norms. */
   groups: number;
+  /** `sample_size`, default 512: side of the model's image in pixels. */
   sampleSize: number;
+  /** `scaling_factor`, default 0.18215: latents are multiplied by it after encoding, divided by it before decoding. */
   scalingFactor: number;
+  /** `use_quant_conv`, default true: a 1x1 convolution of the encoder's moments. */
   quantConv: boolean;
+  /** `use_post_quant_conv`, default true: a 1x1 convolution of the latent before the decoder. */
   postQuantConv: boolean;
+  /** `mid_block_add_attention`, default true: self-attention in the middle of encoder and decoder. */
   midAttention: boolean;
 }
 
@@ -157,9 +168,13 @@ class Decoder {
 
 /** diffusers' AutoencoderKL (autoencoder_kl.py) on channels-last images. */
 export class AutoencoderKL implements Model {
+  /** What it was built from. */
   readonly config: VaeConfig;
+  /** By key: `encoder.`, `decoder.`, `quant_conv.` and `post_quant_conv.`. */
   readonly parameters: ReadonlyMap<string, Parameter>;
+  /** None. */
   readonly ignoredKeys = /^$/;
+  /** Attention weights of old files: `query` is `to_q`, `proj_attn` is `to_out.0`. */
   readonly renameKey = currentAttentionName;
   readonly #encoder: Encoder;
   readonly #decoder: Decoder;

@@ -29,6 +29,8 @@ export function planSumRows(rows: number): { chunk: number; chunks: number } {
 /**
  * Sums of columns over the rows, in f32 and in a fixed order: x [B, R, S], columns `first` to `first + columns` (default
  * all) -> f32 [B, columns]. Not differentiable.
+ * @param range.first first column that is summed
+ * @param range.columns how many from there on: one or more
  */
 export function sumRows(x: Tensor, range: { first: number; columns: number } = { first: 0, columns: x.shape[2] }): Tensor {
   check(x.shape.length === 3, "sumRows", `takes [B, R, S], got [${x.shape}]`, x);

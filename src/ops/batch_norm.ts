@@ -7,9 +7,13 @@ import { elementGrid } from "./grid.ts";
 
 /** What a trained batch norm holds, [C] each. */
 export interface BatchNormStatistics {
+  /** torch's `weight`, gamma. */
   weight: Tensor;
+  /** torch's `bias`, beta. */
   bias: Tensor;
+  /** torch's `running_mean`. */
   mean: Tensor;
+  /** torch's `running_var`. */
   variance: Tensor;
 }
 
@@ -38,6 +42,7 @@ export interface ScaleShiftOptions {
   scale: Tensor;
   /** [C] */
   shift?: Tensor;
+  /** Default: none. */
   activation?: Activation;
 }
 

@@ -31,24 +31,37 @@ export interface Conv2dOptions {
   upsample?: boolean;
   /** [B, Cout], added to every pixel of a sample: the time embedding. */
   shift?: Tensor;
+  /** Of the sum with bias and shift, before the residual. Default: none. */
   activation?: Activation;
   /** [B, Ho, Wo, Cout], added last. */
   residual?: Tensor;
+  /** Chosen from shape and device where absent. */
   variant?: ProductVariant;
 }
 
 /** Sizes of a convolution: input, kernel and output sides, channels, padding at the top and left. */
 export interface Conv2dShape {
+  /** B */
   batches: number;
+  /** H of x in pixels, before an upsampling. */
   height: number;
+  /** W of x in pixels, before an upsampling. */
   width: number;
+  /** Channels of x. */
   c1: number;
+  /** Channels of skip; 0 without one. */
   c2: number;
+  /** Ho */
   out_height: number;
+  /** Wo */
   out_width: number;
+  /** Cout */
   c_out: number;
+  /** In pixels of the input as it is read, after an upsampling. */
   kernel: readonly [height: number, width: number];
+  /** Rows and columns of zeros; those at the bottom and right follow from the output's sides. */
   padding: readonly [top: number, left: number];
+  /** Of rows and columns alike, in pixels of the input as it is read. */
   stride: number;
 }
 
@@ -197,8 +210,11 @@ type Conv2dInputs = { x: Tensor; skip: Tensor | undefined; weight: Tensor; bias:
 
 /** How a convolution was done. */
 export interface Conv2dBackwardOptions {
+  /** Sizes of the forward convolution. */
   shape: Conv2dShape;
+  /** Whether the forward convolution read its input as if nearest-upsampled by 2. */
   upsample: boolean;
+  /** Of both gradients' products; chosen from shape and device where absent. */
   variant?: ProductVariant;
 }
 

@@ -15,7 +15,9 @@ import { scale } from "./pointwise.ts";
 
 /** What the noise of one batch item belongs to: the image's number and the timestep. */
 export interface NoiseItem {
+  /** An integer from 0 to 2^32 - 1; in training, the sample's slot in the batch. */
   image: number;
+  /** An integer from 0 to 2^32 - 1; in training, the optimiser's step. */
   timestep: number;
 }
 
@@ -27,6 +29,7 @@ export interface NormalNoiseOptions {
   stream: number;
   /** One entry a batch item, or the u32 [B, 2] tensor of `noiseItems`, which a recorded step can be replayed with. */
   items: readonly NoiseItem[] | Tensor;
+  /** Of the result. Default f32. */
   dtype?: Float;
 }
 
@@ -153,12 +156,14 @@ function logvarGradient(dy: Tensor, logvar: Tensor, noise: Tensor, scalingFactor
 export interface Guidance {
   /** The network's output for the empty phrase, of x's shape. */
   unconditional: Tensor;
+  /** 1 gives the output itself, 0 the unconditional one. */
   scale: number;
 }
 
 /**
  * One deterministic DDIM step from x_t to x_prev. x and modelOutput of one shape; coefficients f32 [7], the values of
- * `DdimSchedule.stepCoefficients`: a tensor, so that a recorded step can be replayed at another timestep.
+ * `Schedule.stepCoefficients`: a tensor, so that a recorded step can be replayed at another timestep.
+ * @param options.guided guides modelOutput first; it is taken as it is where absent
  */
 export function ddimStep(x: Tensor, modelOutput: Tensor, coefficients: Tensor, options: { guided?: Guidance } = {}): Tensor {
   const { guided } = options;

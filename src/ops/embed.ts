@@ -23,7 +23,8 @@ export function checkIds(ids: ArrayLike<number>, vocabulary: number, where = "id
 
 /**
  * Rows of a table: ids u32 [...] -> [..., C]. A table too large for one binding comes as chunks of its rows, in order.
- * An id out of range gives a row of NaN: check ids on the host with `checkIds`. `dtype` defaults to the table's.
+ * An id out of range gives a row of NaN: check ids on the host with `checkIds`.
+ * @param options.dtype of the result; default: the table's
  */
 export function embedding(ids: Tensor, table: Tensor | readonly Tensor[], options: { dtype?: Float } = {}): Tensor {
   const chunks: readonly Tensor[] = Array.isArray(table) ? table : [table];
@@ -120,6 +121,7 @@ export interface TimestepEmbeddingOptions {
   freqShift: number;
   /** Default 10000. */
   maxPeriod?: number;
+  /** Of the result. */
   dtype: Float;
 }
 

@@ -8,6 +8,7 @@ import { elementGrid } from "./grid.ts";
  * Bilinear resize with half-pixel centres, PyTorch's `interpolate(mode="bilinear", align_corners=False)`, or with
  * `antialias` as torchvision's Resize. x [B, H, W, C] -> [B, height, width, C]. Separable: first the rows, then the columns.
  * Not differentiable.
+ * @param options.antialias whether pixels are averaged where the image shrinks
  */
 export function resizeBilinear(x: Tensor, height: number, width: number, options: { antialias: boolean }): Tensor {
   check(x.shape.length === 4, "resizeBilinear", `takes [B, H, W, C], got [${x.shape}]`, x);

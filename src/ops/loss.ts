@@ -82,7 +82,12 @@ function differenceLoss(op: string, prediction: Tensor, target: Tensor, absolute
 // --- KL divergence -------------------------------------------------------------------------------------------------
 
 /** Bounds of a posterior's log-variance: diffusers' DiagonalGaussianDistribution clamps it to them, as the kernels do. */
-export const logvarRange = { least: -30, most: 20 } as const;
+export const logvarRange = {
+  /** A variance of 9e-14. */
+  least: -30,
+  /** A variance of 5e8. */
+  most: 20,
+} as const;
 
 /**
  * KL divergence of diagonal Gaussians from the standard normal distribution, as AutoencoderKL's posterior computes it:
@@ -136,6 +141,7 @@ export type CrossEntropyVariant = "subgroup" | "naive";
 export interface CrossEntropyOptions {
   /** Target of the rows that are left out. Default the bits of -100, PyTorch's. */
   ignoreIndex?: number;
+  /** Default: "subgroup" where the device has subgroups. */
   variant?: CrossEntropyVariant;
 }
 

@@ -38,7 +38,10 @@ export function planLayerNormBackward(rows: number, channels: number, device: De
   return { ...plan, kernel: layerNormBackwardKernels[chosen], flops: 11 * rows * channels };
 }
 
-/** Gradients of `layerNorm`: x's in its dtype, those of weight and bias f32. dy [..., C]. */
+/**
+ * Gradients of `layerNorm`: x's in its dtype, those of weight and bias f32. dy [..., C].
+ * @param options.variant of x's gradient, instead of the plan's choice; "naive" also of weight's and bias's
+ */
 export function layerNormBackward(dy: Tensor, saved: LayerNormSaved, wants: Wants<LayerNormInputs>, options: { variant?: RowVariant } = {}): GradientsOf<LayerNormInputs> {
   const { x, weight, statistics } = saved;
   const { variant } = options;

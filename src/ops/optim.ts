@@ -85,7 +85,14 @@ export interface StartStepOptions {
   /** Greatest global norm of the gradients; longer ones are shortened to it. Default: no clipping. */
   maxNorm?: number;
   /** How the loss scale follows the gradients (torch.amp.GradScaler). Default: it stays. */
-  scaling?: { growthFactor: number; backoffFactor: number; growthInterval: number };
+  scaling?: {
+    /** Of the scale, after `growthInterval` steps in a row without overflow; 1 or more. */
+    growthFactor: number;
+    /** Of the scale, after a step whose gradients are not finite; at most 1. */
+    backoffFactor: number;
+    /** In steps, counted anew after every change of the scale. */
+    growthInterval: number;
+  };
 }
 
 /**
@@ -136,8 +143,11 @@ export interface AdamWOptions {
   state: Tensor;
   /** f32 [2]: learning rate, and 1 - decay of the averages: a tensor, so that a recorded step can be replayed at others. */
   rates: Tensor;
+  /** Those of `startStep`. */
   betas: Betas;
+  /** Added to the root of the corrected mean square. */
   eps: number;
+  /** Decoupled: each step takes learning rate times this of the weight off it; 0: none. */
   weightDecay: number;
 }
 

@@ -6,7 +6,9 @@ import { elementGrid } from "./grid.ts";
 
 /** Arguments of `maxPool` and `averagePool`. */
 export interface PoolOptions {
+  /** Sides of the window in pixels. */
   kernel: readonly [height: number, width: number];
+  /** Pixels from window to window, in rows and columns alike. */
   stride: number;
   /** Rows above and below and columns left and right of the image that windows may reach over. Default none. */
   padding?: readonly [rows: number, columns: number];
