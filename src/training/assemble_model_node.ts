@@ -16,6 +16,7 @@ const modelFolders: readonly string[] = [...trainedFolders, "tokenizer", "schedu
  * Makes a whole model folder of a checkpoint: the base model's folder, with what the checkpoint has in place of its
  * own, and the text encoder of another folder where one is named. Moving averages lie beside, such as `unet_ema`; the
  * base's are left out where the checkpoint has the part. It appears under its name when it is complete.
+ * @param options.textEncoder folder of the text encoder and tokenizer to take in place of the base's
  * @throws InputError where it cannot be written, or would take the place of anything but another model
  */
 export async function assembleModel(base: string, checkpoint: string, out: string, options: { textEncoder?: string } = {}): Promise<void> {

@@ -10,6 +10,7 @@ import type { ParameterSet, TrainedPart } from "./trained_part.ts";
 export interface CheckpointFile {
   /** Path within the checkpoint's folder. */
   readonly path: string;
+  /** Tensors become a safetensors file; text is written as UTF-8. */
   readonly content: readonly TensorOutput[] | string;
 }
 

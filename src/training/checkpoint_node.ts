@@ -19,8 +19,11 @@ interface Manifest {
 
 /** A checkpoint that is whole. */
 export interface FoundCheckpoint {
+  /** Its path: `checkpoint-` and the step in six digits, in the run's folder. */
   readonly folder: string;
+  /** Optimiser steps that were taken. */
   readonly step: number;
+  /** What its run was about, as its training.json says. */
   readonly configuration: Configuration;
 }
 

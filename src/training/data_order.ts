@@ -4,7 +4,9 @@ import { type Recipe, globalBatch } from "./recipe.ts";
 
 /** A batch of a run: one of the batches of an optimiser step, both counted from 0. */
 export interface BatchPosition {
+  /** Optimiser step, from 0 to below `maxSteps`. */
   step: number;
+  /** Batch within the step, from 0 to below `accumulationSteps`. */
   part: number;
 }
 

@@ -9,10 +9,13 @@ import type { Recipe } from "./recipe.ts";
 
 /** Numbers of a batch's timesteps, each f32 [B]. */
 export interface TimestepTensors {
+  /** t of each sample, whole numbers from 0 on. */
   timesteps: Tensor;
-  /** sqrt(ᾱ_t), sqrt(1 - ᾱ_t) and its negative. */
+  /** sqrt(ᾱ_t) */
   sqrtAlpha: Tensor;
+  /** sqrt(1 - ᾱ_t) */
   sqrtOneMinusAlpha: Tensor;
+  /** -sqrt(1 - ᾱ_t), for the velocity. */
   minusSqrtOneMinusAlpha: Tensor;
   /** Min-SNR weights of the samples. */
   weights: Tensor;
@@ -38,7 +41,8 @@ function snrWeight({ predictionType, minSnrGamma }: Pick<Recipe, "predictionType
 
 /**
  * Weighted mean squared error between what the U-Net says of noised latents and their noise, or their velocity:
- * f32 [1]. z, noise f32 [B, h, w, C], text [B, N, width]. Keys and values are projected here, since they are trained.
+ * f32 [1]. z (scaled, without noise), noise f32 [B, h, w, C], text [B, N, width]. Keys and values are projected here, since
+ * they are trained.
  */
 export function denoisingLoss(unet: UNet2DConditionModel, { z, noise, text }: { z: Tensor; noise: Tensor; text: Tensor }, at: TimestepTensors, recipe: Recipe): Tensor {
   const { dtype, gradientCheckpointing, predictionType } = recipe;

@@ -17,24 +17,34 @@ export const attributes = ["label", "side", "zone"] as const;
 /** One of `attributes`. */
 export type Attribute = (typeof attributes)[number];
 
-/** A stretch of a text, in UTF-16 units, and the class of each attribute that its words belong to. */
+/** A stretch of a text, in UTF-16 units, and the class of each attribute that its words belong to, from 0 to below `classes`. */
 export interface TextSegment extends Readonly<Record<Attribute, number>> {
+  /** First unit of the stretch. */
   readonly start: number;
+  /** First unit after it. */
   readonly end: number;
 }
 
 /** Texts whose words are known to speak of something. */
 export interface AttributeDataset {
+  /** Samples, numbered from 0; one or more. */
   readonly count: number;
   /** How many classes each attribute has. */
   readonly classes: Readonly<Record<Attribute, number>>;
   /** The text of a sample, and what its parts speak of. */
-  read(sample: number): { readonly text: string; readonly segments: readonly TextSegment[] };
+  read(sample: number): {
+    /** The sample's caption. */
+    readonly text: string;
+    /** In any order; words outside of them have no targets. */
+    readonly segments: readonly TextSegment[];
+  };
 }
 
 /** What is predicted of every token in training only: its finding's attributes, and the word that was masked. */
 export class AttributeHeads implements Model {
+  /** Linear layers `label`, `side`, `zone` and `word`. */
   readonly parameters: Model["parameters"];
+  /** None. */
   readonly ignoredKeys = /^$/;
   readonly #heads: Readonly<Record<Attribute | "word", Linear>>;
 
@@ -65,9 +75,13 @@ const IGNORED = 2 ** 32 - 100;
 
 /** What the encoder's training needs. */
 export interface EncoderTask {
+  /** The encoder to train. */
   readonly bert: BertModel;
+  /** Trained beside it; needed in training only. */
   readonly heads: AttributeHeads;
+  /** The encoder's; it must have a token [MASK]. */
   readonly tokenizer: Tokenizer;
+  /** Texts whose segments tell their attributes. */
   readonly data: AttributeDataset;
 }
 
@@ -118,7 +132,7 @@ export function attributeTargets({ ids, offsets, endIndex }: Encoding, segments:
   return targets;
 }
 
-/** Ids [N] with some pieces masked, and the ids of these as targets. */
+/** Ids [N] with some pieces masked, and targets [N]: the ids of these, PyTorch's -100 elsewhere. */
 export function maskedWords({ ids, endIndex }: Encoding, maskId: number, chosen: () => boolean): { ids: Uint32Array; word: Uint32Array } {
   const masked = Uint32Array.from(ids);
   const word = new Uint32Array(ids.length).fill(IGNORED);

@@ -7,6 +7,7 @@ import type { LatentDataset } from "./unet_training.ts";
 
 /** A sample whose latent was computed. */
 export interface StoredSample {
+  /** The data set's own, such as a dicom_id. */
   readonly id: string;
   /** Its row, counted through all files of latents. */
   readonly row: number;
@@ -22,9 +23,13 @@ export interface LatentIndex {
   readonly data: string;
   /** Rows of a file. */
   readonly shard: number;
+  /** Of each of mean and log-variance. */
   readonly latentShape: readonly [height: number, width: number, channels: number];
+  /** Of each embedding: the tokenizer's N and the encoder's channels. */
   readonly textShape: readonly [tokens: number, width: number];
+  /** Every different text once, in the order of the rows. */
   readonly texts: readonly string[];
+  /** Those whose film could be read, in the data set's order. */
   readonly samples: readonly StoredSample[];
 }
 
@@ -43,6 +48,7 @@ export function textsFile(shard: number): string {
 
 /** A precomputed data set; its files are read row by row and stay open. */
 export interface StoredLatents extends LatentDataset {
+  /** What its index.json says. */
   readonly index: LatentIndex;
   /** Closes its files. */
   close(): Promise<void>;

@@ -12,20 +12,27 @@ export interface StepRecord {
   step: number;
   /** Mean of the batches' losses. */
   loss: number;
+  /** Of this step, by the recipe's schedule: 0 in the first of a warm-up. */
   learningRate: number;
+  /** Decay of the weights' average in this step, 0 in the first (diffusers' EMAModel); 0 where none is kept. */
   emaDecay: number;
   /** Global norm before clipping; absent in a step that was skipped, whose gradients were not finite. */
   gradientNorm: number | undefined;
+  /** Factor of the loss as the step left it; 1 with f32. */
   lossScale: number;
   /** Steps skipped so far. */
   skippedSteps: number;
+  /** On the clock, the reading of the data included. */
   seconds: number;
+  /** The global batch over `seconds`. */
   samplesPerSecond: number;
 }
 
 /** A run: what is trained, on what, and what happens between the steps. */
 export interface TrainingRun {
+  /** `maxSteps`, `accumulationSteps` and the batch size are read; the rest was recorded in `optimisation`. */
   recipe: Recipe;
+  /** The recorded passes and update, as the steps before `firstStep` left them. */
   optimisation: Optimisation;
   /** Puts a batch into the tensors that the loss reads. */
   fillBatch: (position: BatchPosition) => Promise<void> | void;
@@ -37,9 +44,11 @@ export interface TrainingRun {
   onStep: (record: StepRecord) => Promise<void> | void;
   /** Writes a checkpoint of what `steps` steps made. */
   save: (steps: number) => Promise<unknown>;
+  /** Steps between checkpoints; the last step is one too. None is written while the loss is far above its lowest. */
   saveEvery: number;
   /** Looks at the model now and then. */
   validate?: (steps: number) => Promise<unknown>;
+  /** Steps between validations; the last step has one too. Default: `saveEvery`. */
   validateEvery?: number;
   /** Ends a run whose loss diverges; it knows the losses of the steps before. Default: one that never does. */
   lossWatch?: LossWatch;

@@ -17,8 +17,9 @@ export function smoother(steps = SMOOTHED_STEPS): (loss: number) => number {
 export interface LossState {
   /** Smoothed. */
   readonly loss: number;
-  /** The lowest so far, smoothed, and its step. */
+  /** The lowest so far, smoothed; Infinity before 50 losses. */
   readonly lowest: number;
+  /** Step of the lowest; 0 before 50 losses. */
   readonly lowestStep: number;
   /** Whether the loss is far above it now: what is trained now is not worth keeping. */
   readonly rising: boolean;

@@ -18,6 +18,7 @@ import type { ImageDataset } from "./vae_training.ts";
 
 /** The configurations of a model folder in the diffusers layout, read one by one: a model that is yet to be trained lacks weights. */
 export interface ModelFolder {
+  /** Its path, as errors name it. */
   readonly name: string;
   /** Text of a part's config.json. */
   configText(part: "unet" | "vae"): Promise<string>;
@@ -38,6 +39,7 @@ export interface ModelFolder {
 /**
  * Opens a model folder, with the text encoder of another folder where one is named. Its methods throw InputError
  * or WeightsError for what is missing or not supported.
+ * @param options.textEncoder folder of the text encoder and tokenizer to take in place of the model's own
  */
 export function openModelFolder(path: string, options: { textEncoder?: string } = {}): ModelFolder {
   const folder = openFolder(path);

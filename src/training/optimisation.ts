@@ -15,8 +15,11 @@ import type { TrainedPart } from "./trained_part.ts";
 export interface StepResult {
   /** The loss of each batch that was added up, without the loss scale. */
   losses: number[];
+  /** Of this step, by the recipe's schedule. */
   learningRate: number;
+  /** Decay of the weights' average in this step; 0 in the first, and where none is kept. */
   emaDecay: number;
+  /** As the step left it; `gradientFactor` 0 says that it was skipped. */
   state: OptimizerState;
 }
 
@@ -31,6 +34,7 @@ interface Passed {
  * tensors. Nothing is read back in between.
  */
 export class Optimisation {
+  /** The models in training; gradients are in their order. */
   readonly parts: readonly TrainedPart[];
   /** f32 [8]: loss scale, steps, bias corrections (`OptimizerState`). */
   readonly state: Tensor;

@@ -25,6 +25,7 @@ export interface PrecomputeOptions {
   folder?: string;
   /** Called when a shard of films or texts is on the disk. */
   onProgress?: (part: "films" | "texts", done: number, total: number) => void;
+  /** Ends the work before its next batch; it rejects with the signal's reason, and files that are done stay. */
   signal?: AbortSignal;
 }
 

@@ -12,19 +12,25 @@ export interface Recipe {
   /** Batches whose gradients are added up for one optimiser step. */
   accumulationSteps: number;
 
+  /** AdamW's at the end of the warm-up; above 0. */
   learningRate: number;
+  /** After the warm-up: half a cosine down to `finalRate` at `maxSteps`, or `learningRate` all along. */
   schedule: "cosine" | "constant";
   /** Steps over which the rate rises from 0. */
   warmupSteps: number;
   /** Share of the rate that the cosine ends at. */
   finalRate: number;
 
+  /** AdamW's, each from 0 to below 1. */
   betas: Betas;
+  /** AdamW's, above 0. */
   eps: number;
+  /** AdamW's, decoupled: a step takes rate times this of every weight off it; 0: none. */
   weightDecay: number;
   /** Greatest global norm of the gradients; 0: no clipping. */
   maxNorm: number;
 
+  /** What the U-Net learns to predict; a sampler's `prediction_type` must be the same. */
   predictionType: Exclude<PredictionType, "sample">;
   /** Min-SNR weighting's gamma (Hang et al. 2023); 0: all timesteps weigh the same. */
   minSnrGamma: number;
@@ -40,9 +46,11 @@ export interface Recipe {
 
   /** Storage of activations and of the weights that the passes read; master weights and sums are f32. */
   dtype: Float;
-  /** Factor of the loss with f16 (torch.amp.GradScaler): its start, and how it follows overflows. */
+  /** Factor of the loss in the first step with f16 (torch.amp.GradScaler). */
   lossScale: number;
+  /** Factor of the loss scale after `scaleInterval` steps without overflow; 1 or more. */
   scaleGrowth: number;
+  /** Factor of the loss scale after a step that overflows; above 0, at most 1. */
   scaleBackoff: number;
   /** Steps without overflow after which the scale grows. */
   scaleInterval: number;

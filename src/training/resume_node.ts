@@ -10,6 +10,7 @@ import type { PartPlace, PartSources } from "./trained_part.ts";
 export interface ResumeSources {
   /** By the folder of the part. */
   readonly parts: ReadonlyMap<string, PartSources>;
+  /** As the checkpoint's last step left it. */
   readonly state: OptimizerState;
   /** Closes the files; the parts must have been made. */
   close(): Promise<void>;

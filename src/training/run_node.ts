@@ -17,7 +17,9 @@ import type { TrainingTask } from "./unet_training.ts";
 
 /** A model that a run trains, and what it starts from. */
 export interface RunPart {
+  /** Where checkpoints put its weights. */
   readonly place: PartPlace;
+  /** Built and not loaded: the run fills its parameters, and frees them in the end. */
   readonly model: Model;
   /** By the model's keys, or with the place's prefix before them. Closed once it was read, where it is a file. */
   readonly start: TensorSource & {
@@ -28,14 +30,19 @@ export interface RunPart {
 
 /** A run in a folder of its own: checkpoints and metrics. */
 export interface RunOptions {
+  /** The run's folder, made where it is not there. */
   readonly out: string;
+  /** With `about`, what the run is: to go on, it must be the checkpoint's (see `checkSameConfiguration`). */
   readonly recipe: Recipe;
+  /** One or more; each has a folder of its own in the checkpoints. */
   readonly parts: readonly RunPart[];
+  /** The loss and its batches; the caller frees it. */
   readonly task: TrainingTask;
   /** What the run is about besides the recipe: models and data. */
   readonly about: Configuration;
   /** Go on from the latest checkpoint in the folder, or start where there is none. */
   readonly resume: boolean;
+  /** Steps between checkpoints; the last step is one too. */
   readonly saveEvery: number;
   /** How many checkpoints are kept. */
   readonly keep: number;
@@ -43,11 +50,13 @@ export interface RunOptions {
   readonly divergence: number;
   /** Called every `validateEvery` steps with the parts as they are. */
   readonly validate?: (steps: number, parts: readonly TrainedPart[], signal?: AbortSignal) => Promise<unknown>;
+  /** Steps between validations; the last step has one too. Default: `saveEvery`. */
   readonly validateEvery?: number;
   /** Called after every step, once its record is on the disk. */
   readonly onStep: (record: StepRecord) => void;
   /** Prints a line for people. */
   readonly tell: (line: string) => void;
+  /** Interrupts the run: the step is finished and saved, then it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

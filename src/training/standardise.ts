@@ -7,7 +7,9 @@ import type { ImageDataset } from "./vae_training.ts";
 
 /** Mean and standard deviation of each channel of a VAE's latent samples. */
 export interface LatentStatistics {
+  /** One value a channel, unscaled. */
   readonly mean: readonly number[];
+  /** One value a channel, of means and posterior variances together. */
   readonly deviation: readonly number[];
 }
 

@@ -31,6 +31,7 @@ export interface PartPlace {
 export interface PartSources {
   /** By the model's keys, or with the part's prefix before them. */
   readonly weights: TensorSource;
+  /** By the same keys. */
   readonly ema?: TensorSource;
   /** Keys begin with `mean.` and `square.`, then the folder. */
   readonly moments?: TensorSource;
@@ -42,8 +43,11 @@ export interface TrainedPart extends PartPlace {
   readonly stored: ParameterSet;
   /** Master weights; with f32 storage the stored tensors themselves. */
   readonly weights: ParameterSet;
+  /** Running means of the gradients: torch's `exp_avg`. */
   readonly means: ParameterSet;
+  /** Running means of their squares: torch's `exp_avg_sq`. */
   readonly squares: ParameterSet;
+  /** Moving averages of the master weights; undefined where none are kept. */
   readonly ema: ParameterSet | undefined;
 }
 

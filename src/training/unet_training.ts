@@ -12,6 +12,7 @@ import type { Recipe } from "./recipe.ts";
 
 /** Latents and texts to train on, precomputed: what `data precompute` leaves. */
 export interface LatentDataset {
+  /** Samples, numbered from 0; one or more. */
   readonly count: number;
   /** Height, width and channels of a latent. */
   readonly latentShape: readonly [height: number, width: number, channels: number];
@@ -27,15 +28,21 @@ export interface LatentDataset {
 
 /** The text encoder in the training step: trained, or frozen where embeddings were not kept. */
 export interface LiveText {
+  /** Computes in the recipe's `dtype` where it is trained, else in f32. */
   readonly encoder: TextEncoderModel;
+  /** The encoder's own. */
   readonly tokenizer: Tokenizer;
 }
 
 /** What the U-Net's training needs. */
 export interface UNetTask {
+  /** The U-Net to train, or to train the factors of a LoRA on. */
   readonly unet: UNet2DConditionModel;
+  /** Its ᾱ_t noise the latents; its `trainTimesteps` bound the draws. */
   readonly schedule: Schedule;
+  /** The VAE's: sampled latents are multiplied by it before noise is added. */
   readonly scalingFactor: number;
+  /** Moments of the films' latents, and their texts. */
   readonly data: LatentDataset;
   /** Absent: the embeddings of the data are read. */
   readonly live?: LiveText;

@@ -15,6 +15,7 @@ export interface UsableSamplesOptions extends Omit<OpenDatasetOptions, "onProble
 export interface UsableSamples {
   /** One or more. */
   readonly samples: readonly DataSample[];
+  /** Rows that were left out so far; it takes those whose film cannot be read. */
   readonly skipped: Skipped;
   /** The folder that the paths of the images start from. */
   readonly folder: string;

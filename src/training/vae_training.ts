@@ -10,6 +10,7 @@ import type { TrainingTask } from "./unet_training.ts";
 
 /** Images to train an autoencoder on. */
 export interface ImageDataset {
+  /** Images, numbered from 0; one or more. */
   readonly count: number;
   /** Side of the images in pixels. */
   readonly side: number;
@@ -19,14 +20,23 @@ export interface ImageDataset {
 
 /** What the VAE's training needs. */
 export interface VaeTask {
+  /** The autoencoder to train. */
   readonly vae: AutoencoderKL;
+  /** The images that it learns to restore. */
   readonly data: ImageDataset;
   /** Side of the random crops that are trained on: a multiple of the VAE's factor; the images' own side for none. */
   readonly crop: number;
 }
 
-/** Factors of the loss: absolute difference, squared difference, and KL divergence a latent value. */
-export const vaeLossFactors = { l1: 1, mse: 2, kl: 1e-4 } as const;
+/** Factors of the loss's terms. */
+export const vaeLossFactors = {
+  /** Mean absolute difference of the pixels. */
+  l1: 1,
+  /** Mean squared difference of the pixels. */
+  mse: 2,
+  /** KL divergence from the standard normal distribution, a latent value. */
+  kl: 1e-4,
+} as const;
 
 /** The phantom's recipe for its VAE: crops of 64 pixels, 8 films' worth of pixels a step. */
 export const vaeRecipe: Partial<Recipe> = {

@@ -32,15 +32,19 @@ export interface Validation {
 
 /** What is looked at, with which model. */
 export interface ValidationOptions {
+  /** VAE, text encoder and schedule are read from it. */
   readonly model: ModelFolder;
   /** The U-Net in training: its LoRA, where it has one, is looked at through it. */
   readonly unet: UNet2DConditionModel;
   /** The text encoder in training, if it is trained. */
   readonly textEncoder?: TextEncoderModel;
+  /** Its `dtype` is that of the U-Net's activations where a LoRA is trained. */
   readonly recipe: Recipe;
+  /** Phrases to ground in their films; those with boxes have metrics. */
   readonly samples: readonly DataSample[];
   /** How many of them, the first that can be read; the others are left out through `skipped`. */
   readonly films: number;
+  /** Takes the samples whose film cannot be read. */
   readonly skipped: Skipped;
   /** The run's folder: overlays and metrics.json go to `validation/step-…`. */
   readonly out: string;

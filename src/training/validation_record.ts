@@ -7,7 +7,9 @@ export type ValidationMetrics = Pick<GroundingMetrics, (typeof validationMetrics
 
 /** One film that was looked at. */
 export interface ValidatedFilm {
+  /** The data set's own, such as a dicom_id. */
   readonly id: string;
+  /** The first alternative of its caption. */
   readonly phrase: string;
   /** File of the map over the film, beside the record. */
   readonly picture: string;
@@ -17,9 +19,11 @@ export interface ValidatedFilm {
 
 /** What validation left after a step: metrics.json of its folder. */
 export interface ValidationRecord {
+  /** Optimiser steps that were taken before. */
   readonly step: number;
   /** Means over the films that have boxes; null where none has a value. */
   readonly mean: Readonly<Record<keyof ValidationMetrics, number | null>>;
+  /** In the data set's order. */
   readonly films: readonly ValidatedFilm[];
 }
 
