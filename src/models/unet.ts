@@ -28,8 +28,11 @@ interface BlockParts {
  * Module paths are the checkpoint's keys.
  */
 export class UNet2DConditionModel implements Model {
+  /** What it was built from. */
   readonly config: UNetConfig;
+  /** By diffusers' keys, `down_blocks.0.attentions.0.…` and so on. */
   readonly parameters: ReadonlyMap<string, Parameter>;
+  /** None. */
   readonly ignoredKeys = /^$/;
   /** The cross-attention layers in module order: down blocks, mid block, up blocks. */
   readonly crossAttentions: readonly CrossAttention[];

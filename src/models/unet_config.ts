@@ -2,29 +2,43 @@ import { type Config, ConfigReader } from "../config.ts";
 
 /** One resolution of the U-Net, from the top (level 0) down. */
 export interface UNetLevel {
+  /** Its `block_out_channels`, a multiple of `heads`. */
   channels: number;
   /** Heads of its attention layers. */
   heads: number;
+  /** Its `cross_attention_dim`, default 1280: channels of the text encoder's output. */
   contextWidth: number;
   /** ResNet blocks on the way down; one more on the way up. */
   layers: number;
+  /** Its `transformer_layers_per_block`, default 1: cross-attention layers after each ResNet. */
   transformerLayers: number;
+  /** Whether its down block is a CrossAttnDownBlock2D. */
   downAttention: boolean;
+  /** Whether its up block is a CrossAttnUpBlock2D. */
   upAttention: boolean;
 }
 
 /** What a UNet2DConditionModel's config.json says, as far as the forward pass depends on it. */
 export interface UNetConfig {
+  /** `in_channels`, default 4: those of the VAE's latent. */
   inChannels: number;
+  /** `out_channels`, default 4. */
   outChannels: number;
+  /** `sample_size`, default 64: side of the latent it was trained on; the pass takes others too. */
   sampleSize: number;
+  /** `norm_num_groups`, default 32: of all group norms. */
   groups: number;
+  /** `norm_eps`, default 1e-5: of the ResNets' group norms and the last one; the transformers' have 1e-6. */
   eps: number;
+  /** `flip_sin_to_cos`, default true: cosines before sines in the timestep's embedding. */
   flipSinToCos: boolean;
+  /** `freq_shift`, default 0, of the timestep's embedding. */
   freqShift: number;
+  /** `use_linear_projection`, default false: true in SD 2, for the transformers' projections in and out. */
   linearProjection: boolean;
   /** False for UNetMidBlock2D, which diffusers makes of one ResNet alone. */
   midAttention: boolean;
+  /** One a resolution, the latent's own first; each further one halves the side. */
   levels: UNetLevel[];
 }
 

@@ -21,10 +21,15 @@ export type AttentionVariant = "lanes" | "tiles" | "naive";
 
 /** Sizes of an attention: B items, Nq queries, Nk keys, H heads of d channels. */
 export interface AttentionShape {
+  /** B */
   batch: number;
+  /** Nq */
   queries: number;
+  /** Nk */
   keys: number;
+  /** H */
   heads: number;
+  /** d */
   headSize: number;
 }
 
@@ -32,10 +37,18 @@ export interface AttentionShape {
 type Choice<K> =
   K extends Kernel<infer B, infer P, infer _O, infer _L>
     ? {
+        /** One of the variant's. */
         kernel: Kernel<B, P, string, Specialisation & { T: Float }>;
+        /** Sizes that arrays and unrolled loops are compiled with. */
         prelude: Specialisation;
-        overrides: { ROW_GROUPS?: number };
+        /** Pipeline constants. */
+        overrides: {
+          /** Groups of four queries in a workgroup of `tiles`. */
+          ROW_GROUPS?: number;
+        };
+        /** Workgroups. */
         grid: number;
+        /** Floating-point operations of both products. */
         flops: number;
       }
     : never;
@@ -55,6 +68,7 @@ interface Specialisation {
 
 /** Arguments of `attention`. */
 export interface AttentionOptions {
+  /** H: their d channels each lie side by side in q, k and v. */
   heads: number;
   /** Query i attends to the keys 0 to i; queries and keys are equally many. */
   causal?: boolean;
@@ -129,6 +143,7 @@ export type Capture = { weights: Tensor } | { all: true };
 
 /** Arguments of `crossAttention`. */
 export interface CrossAttentionOptions {
+  /** H: their d channels each lie side by side in q, k and v. */
   heads: number;
   /** u32 [B]: the context that each item uses. Absent: the only one, or item b uses context b. */
   contextOf?: Tensor;

@@ -39,6 +39,7 @@ export function upsampledMean(layers: readonly LayerMaps[], options: UpsampledMe
  * P_mult: mean over layers and timesteps of the matrix products up(img) up(txt) of maps upsampled to side x side.
  * The products are taken at native resolution: repeating rows and columns f times gives up(a) up(b) = f up(a b).
  * -> [P..., side * side]
+ * @param options.side to upsample to: a multiple of every layer's side
  */
 export function biasProduct(img: readonly LayerMaps[], txt: readonly LayerMaps[], options: { side: number }): Tensor {
   checkLayers("biasProduct", img, options.side);
@@ -133,7 +134,11 @@ export function planMapProduct(maps: number, side: number, variant: MapProductVa
   return { kernel: naive ? mapProductNaive : mapProductKernel, grid: Math.ceil(count / 64), count, flops: 2 * maps * side ** 3 };
 }
 
-/** Matrix products of maps. a, b [..., side * side] -> [..., side * side] */
+/**
+ * Matrix products of maps. a, b [..., side * side] -> [..., side * side]
+ * @param options.side of each map, which is a side x side matrix
+ * @param options.variant default: "blocks" for sides that are multiples of 4
+ */
 export function mapProduct(a: Tensor, b: Tensor, options: { side: number; variant?: MapProductVariant }): Tensor {
   const { side, variant } = options;
   checkFloat32("mapProduct", a, b);
@@ -229,6 +234,7 @@ const mergeKinds = { mixture: 0, linear: 1, quadratic: 2 } as const;
 /**
  * Merges min-max normalised P_comb and P_mult by s: a Bezier curve from the one (s = 0) to the other (s = 1).
  * comb, mult [P..., N], s [P...] -> [P..., N]; the result may leave [0, 1].
+ * @param options.kind which of the paper's formulas
  */
 export function mergeMaps(comb: Tensor, mult: Tensor, s: Tensor, options: RoundingOptions & { kind: MergeKind }): Tensor {
   checkFloat32("mergeMaps", comb, mult, s);

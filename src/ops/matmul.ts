@@ -19,6 +19,7 @@ export interface MatmulOptions {
   transposeB?: boolean;
   /** Factor of the result. Default 1. */
   scale?: number;
+  /** Chosen from shape and device where absent. */
   variant?: ProductVariant;
 }
 
@@ -66,9 +67,11 @@ export interface LinearOptions {
   weight: Tensor;
   /** [N] */
   bias?: Tensor;
+  /** Before the residual. Default: none. */
   activation?: Activation;
   /** [..., N], added last. */
   residual?: Tensor;
+  /** Chosen from shape and device where absent. */
   variant?: ProductVariant;
 }
 
@@ -107,7 +110,10 @@ export interface LinearSaved {
 
 type LinearInputs = { x: Tensor; weight: Tensor; bias: Tensor | undefined; residual: Tensor | undefined };
 
-/** Gradients of `linear` without activation: x's and the residual's in dy's dtype, weight's and bias's f32. dy [..., N]. */
+/**
+ * Gradients of `linear` without activation: x's and the residual's in dy's dtype, weight's and bias's f32. dy [..., N].
+ * @param options.variant of both products; chosen from shape and device where absent
+ */
 export function linearBackward(dy: Tensor, saved: LinearSaved, wants: Wants<LinearInputs>, options: { variant?: ProductVariant } = {}): GradientsOf<LinearInputs> {
   const { x, weight } = saved;
   const { variant } = options;
@@ -142,10 +148,15 @@ function itemRows(x: Tensor): number {
 
 /** Sizes of a batched product; `itemRows` of the rows belong to one item of the batch. */
 export interface ProductShape {
+  /** Products; 1 where a batch shares b, since it is but more rows then. */
   batches: number;
+  /** Rows of a and c. */
   M: number;
+  /** Columns of b and c. */
   N: number;
+  /** Columns of a, rows of b. */
   K: number;
+  /** By which the kernel is chosen, so that an item's result does not depend on its batch. */
   itemRows: number;
 }
 
@@ -238,6 +249,7 @@ export interface GegluOptions {
   weight: Tensor;
   /** [2N] */
   bias?: Tensor;
+  /** Chosen from shape and device where absent. */
   variant?: ProductVariant;
 }
 

@@ -15,6 +15,7 @@ export function planSoftmax(rows: number, columns: number, device: DeviceFacts, 
 /**
  * Softmax over the last dimension. x [..., N] -> [..., N]. Masked entries must be finite (-3e38), never -inf.
  * The variant `subgroup` needs N to be a multiple of 4.
+ * @param options.variant instead of the plan's choice
  */
 export function softmax(x: Tensor, options: { variant?: RowVariant } = {}): Tensor {
   check(x.shape.length > 0, "softmax", "takes at least one dimension", x);
@@ -45,7 +46,10 @@ export function planSoftmaxBackward(rows: number, columns: number, device: Devic
   return { ...plan, kernel: backwardKernels[chosen], flops: 4 * rows * columns };
 }
 
-/** Gradient of `softmax`, from its result y and dy, both [..., N], to [..., N]. */
+/**
+ * Gradient of `softmax`, from its result y and dy, both [..., N], to [..., N].
+ * @param options.variant instead of the plan's choice
+ */
 export function softmaxBackward(dy: Tensor, y: Tensor, options: { variant?: RowVariant } = {}): Tensor {
   checkShape("softmaxBackward", "dy", dy, y.shape);
   const columns = y.shape[y.shape.length - 1];
