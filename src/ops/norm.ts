@@ -26,6 +26,7 @@ export interface LayerNormOptions {
   weight: Tensor;
   /** [C] */
   bias: Tensor;
+  /** Added to the variance. */
   eps: number;
   /** Which kernel, instead of the plan's choice. `subgroup` needs C to be a multiple of 4. */
   variant?: RowVariant;
@@ -33,11 +34,10 @@ export interface LayerNormOptions {
 
 const layerNormKernels = { subgroup: layerNormSubgroup, workgroup: layerNormWorkgroup, naive: layerNormNaive };
 
-/** Kernel, grid and cost of a layer norm over R rows of C channels, and how many rows a subgroup takes at once. */
+/** Kernel, grid and cost of a layer norm over R rows of C channels. */
 export function planLayerNorm(rows: number, channels: number, device: DeviceFacts, variant?: RowVariant) {
   const { variant: chosen, ...plan } = planRows("layerNorm", rows, channels, device, variant);
-  // A GPU wants all the subgroups that it can get; a CPU, weight and bias read less often.
-  return { ...plan, kernel: layerNormKernels[chosen], rowsAtOnce: device.software ? 4 : 1, flops: 8 * rows * channels };
+  return { ...plan, kernel: layerNormKernels[chosen], flops: 8 * rows * channels };
 }
 
 /** Layer normalisation over the last dimension (torch.nn.LayerNorm). x [..., C] -> [..., C]. */
@@ -48,7 +48,7 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
   checkShape("layerNorm", "bias", bias, [channels]);
   check(variant !== "subgroup" || channels % 4 === 0, "layerNorm", `C=${channels} is not a multiple of 4, which the subgroup variant needs`, x);
   const rows = x.size / channels;
-  const { kernel, rowsAtOnce, ...plan } = planLayerNorm(rows, channels, deviceFacts(x.gpu), variant);
+  const { kernel, ...plan } = planLayerNorm(rows, channels, deviceFacts(x.gpu), variant);
   const y = x.gpu.empty(x.shape, x.dtype);
   const statistics = wantsGradient(x, weight, bias) ? x.gpu.empty([rows, 2]) : undefined;
   x.gpu.run(kernel, {
@@ -56,7 +56,7 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
     bindings: { x, weight, bias, y, statistics },
     params: { rows, channels, eps },
     overrides: { SAVE_STATISTICS: statistics !== undefined },
-    prelude: { T: floatOf("layerNorm", x), W: floatOf("layerNorm", weight), ROWS: rowsAtOnce },
+    prelude: { T: floatOf("layerNorm", x), W: floatOf("layerNorm", weight) },
     bytes: bytesOf(x, weight, bias, y),
   });
   return differentiable(y, {
@@ -77,7 +77,9 @@ export interface GroupNormOptions {
   weight: Tensor;
   /** [C] */
   bias: Tensor;
+  /** G: must divide the channels of x and skip together. */
   groups: number;
+  /** Added to the variance. */
   eps: number;
   /** Whether SiLU follows. */
   silu?: boolean;
