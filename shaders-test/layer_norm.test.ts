@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ShapeError } from "../src/errors.ts";
 import { layerNormNaive, layerNormSubgroup } from "../src/generated/kernels.ts";
+import type { RowVariant } from "../src/ops/grid.ts";
 import { layerNorm, planLayerNorm } from "../src/ops/norm.ts";
 import { layerNormCases } from "./norm_cases.ts";
 import { layerNormReference } from "./norm_reference.ts";
@@ -9,10 +10,12 @@ import { assertMatches, randomValues, testDtypes, testGpu, upload } from "./harn
 
 const gpu = await testGpu();
 
+/** The variants that can run on rows of so many channels. */
+const variants = (channels: number): RowVariant[] => (channels % 4 === 0 && gpu.has("subgroups") ? ["subgroup", "workgroup", "naive"] : ["workgroup", "naive"]);
+
 for (const dtype of testDtypes(gpu)) {
   for (const [rows, channels] of layerNormCases) {
-    for (const variant of ["subgroup", "workgroup", "naive"] as const) {
-      if (variant === "subgroup" && (channels % 4 !== 0 || !gpu.has("subgroups"))) continue;
+    for (const variant of variants(channels)) {
       test(`layer norm ${variant} ${dtype} ${rows}x${channels}`, async () => {
         const x = randomValues(rows * channels, 1, dtype).map((value) => value + 2);
         const weight = randomValues(channels, 2);
@@ -32,6 +35,44 @@ for (const dtype of testDtypes(gpu)) {
       });
     }
   }
+}
+
+/** Rows whose mean is large, whose first value lies far from the others, which are constant, and a mixture of sizes. */
+function difficultRows(channels: number): { x: Float32Array; rows: number } {
+  const random = randomValues(channels, 1);
+  const rows = [random.map((value) => 1000 + value), random.map((value) => value - 30_000), random.with(0, 100), random.fill(3.7), randomValues(channels, 2).map((value, c) => value * 10 ** (c % 5))];
+  return { x: Float32Array.from(rows.flatMap((row) => [...row])), rows: rows.length };
+}
+
+for (const channels of [36, 320, 1280]) {
+  for (const variant of variants(channels)) {
+    test(`layer norm ${variant} of difficult rows of ${channels}`, async () => {
+      const { x, rows } = difficultRows(channels);
+      const [weight, bias] = [randomValues(channels, 3), randomValues(channels, 4)];
+      const y = await layerNorm(upload(gpu, x, [rows, channels]), { weight: upload(gpu, weight, [channels]), bias: upload(gpu, bias, [channels]), eps: 1e-5, variant }).read();
+      for (let row = 0; row < rows; row++) {
+        const part = [row * channels, (row + 1) * channels] as const;
+        assertMatches(y.subarray(...part), (round) => layerNormReference(x.subarray(...part), weight, bias, 1e-5, round), "f32", `row ${row}`);
+      }
+    });
+  }
+}
+
+for (const [rows, channels] of layerNormCases.filter(([, channels]) => channels % 4 === 0)) {
+  test(`layer norm, one row of ${channels} a subgroup at a time, as a GPU takes it`, async (t) => {
+    if (!gpu.has("subgroups")) return t.skip("no subgroups");
+    const [x, weight, bias] = [randomValues(rows * channels, 1), randomValues(channels, 2), randomValues(channels, 3)];
+    const [y, statistics] = [gpu.empty([rows, channels]), gpu.empty([rows, 2])];
+    const plan = planLayerNorm(rows, channels, { software: false, subgroupLanes: 8 });
+    assert.equal(plan.kernel, layerNormSubgroup);
+    gpu.run(plan.kernel, {
+      ...plan,
+      bindings: { x: upload(gpu, x, [rows, channels]), weight: upload(gpu, weight, [channels]), bias: upload(gpu, bias, [channels]), y, statistics },
+      params: { rows, channels, eps: 1e-5 },
+      prelude: { T: "f32", W: "f32" },
+    });
+    assertMatches(await y.read(), (round) => layerNormReference(x, weight, bias, 1e-5, round), "f32", "layer norm");
+  });
 }
 
 test("the plan takes the variant that the device and the width allow", () => {

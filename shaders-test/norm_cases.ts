@@ -4,6 +4,7 @@ export const layerNormCases: readonly (readonly [rows: number, channels: number]
   [3, 7],
   [77, 64],
   [5, 320],
+  [9, 36],
   [2, 1283],
   [65_537, 2],
 ];

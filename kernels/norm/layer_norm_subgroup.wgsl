@@ -4,14 +4,18 @@
 // x, y   [R, C] storage type T
 // weight [C], bias [C] storage type W; C is a multiple of 4
 // statistics [R, 2] f32: mean and 1 / sqrt(var + eps) of every row, where SAVE_STATISTICS
-// One subgroup of any size a row at a time, its lanes stride over quads of channels. Mean first, then the centred
-// squares: no cancellation. Accumulators f32; no workgroup memory. Needs the feature subgroups.
+// One subgroup of any size ROWS rows at a time, 4 at most; its lanes stride over quads of channels. Weight and bias are read
+// once for these rows, x twice: for the statistics and for y. Accumulators f32; no workgroup memory. Needs the feature
+// subgroups.
 enable subgroups;
 //! include lib/fold.wgsl
 //! alias T
 //! alias W
 override WORKGROUP: u32 = 64;
 override SAVE_STATISTICS: bool = false;
+override ROWS: u32 = 1;
+
+const MOST_ROWS = 4u;
 
 struct Params {
   rows: u32,
@@ -26,6 +30,30 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> y: array<T4>;
 @group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>;
 
+// Mean and 1 / sqrt(var + eps) of the row whose quads start at `base`, read once: every component of a lane follows the mean
+// and the centred squares of its own channels (Welford 1962), less the first of them, so that a large mean costs no digits.
+// Then the squares of these means about the row's mean make up the rest of the variance (Chan et al. 1979).
+fn row_statistics(base: u32, quads: u32, lane: u32, lanes: u32) -> vec2<f32> {
+  let C = f32(params.channels);
+  let shift = vec4<f32>(x[base + min(lane, quads - 1u)]);
+  var count = 0.0;
+  var lane_mean = vec4<f32>();
+  var squares = vec4<f32>();
+  for (var quad = lane; quad < quads; quad += lanes) {
+    count += 1.0;
+    let value = vec4<f32>(x[base + quad]) - shift;
+    let away = value - lane_mean;
+    lane_mean += away * (1.0 / count);
+    squares += away * (value - lane_mean);
+  }
+  let origin = subgroupBroadcastFirst(shift.x);
+  lane_mean += shift - origin;
+  let mean = subgroupAdd(count * dot(lane_mean, vec4(1.0))) / C;
+  let away = lane_mean - mean;
+  let variance = subgroupAdd(dot(squares + count * away * away, vec4(1.0))) / C;
+  return vec2(origin + mean, inverseSqrt(variance + params.eps));
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -35,28 +63,28 @@ fn main(
   @builtin(subgroup_size) lanes: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let C = f32(params.channels);
   let quads = params.channels / 4u;
-  let step = workgroup_count(workgroups) * subgroups;
-  for (var row = flat_workgroup(workgroup, workgroups) * subgroups + subgroup; row < params.rows; row += step) {
-    let base = row * quads;
-    var sum = vec4<f32>();
-    for (var quad = lane; quad < quads; quad += lanes) {
-      sum += vec4<f32>(x[base + quad]);
+  let step = workgroup_count(workgroups) * subgroups * ROWS;
+  for (var first = (flat_workgroup(workgroup, workgroups) * subgroups + subgroup) * ROWS; first < params.rows; first += step) {
+    // Past the end the last row is computed again, so that all loops have constant length.
+    var row: array<u32, MOST_ROWS>;
+    var of_row: array<vec2<f32>, MOST_ROWS>;
+    for (var i = 0u; i < ROWS; i++) {
+      row[i] = min(first + i, params.rows - 1u);
+      of_row[i] = row_statistics(row[i] * quads, quads, lane, lanes);
     }
-    let mean = subgroupAdd(dot(sum, vec4(1.0))) / C;
-    var squares = vec4<f32>();
     for (var quad = lane; quad < quads; quad += lanes) {
-      let centred = vec4<f32>(x[base + quad]) - mean;
-      squares += centred * centred;
-    }
-    let scale = inverseSqrt(subgroupAdd(dot(squares, vec4(1.0))) / C + params.eps);
-    for (var quad = lane; quad < quads; quad += lanes) {
-      let normalised = (vec4<f32>(x[base + quad]) - mean) * scale;
-      y[base + quad] = T4(normalised * vec4<f32>(weight[quad]) + vec4<f32>(bias[quad]));
+      let w = vec4<f32>(weight[quad]);
+      let b = vec4<f32>(bias[quad]);
+      for (var i = 0u; i < ROWS; i++) {
+        let at = row[i] * quads + quad;
+        y[at] = T4((vec4<f32>(x[at]) - of_row[i].x) * of_row[i].y * w + b);
+      }
     }
     if (SAVE_STATISTICS && lane == 0u) {
-      statistics[row] = vec2(mean, scale);
+      for (var i = 0u; i < ROWS; i++) {
+        statistics[row[i]] = of_row[i];
+      }
     }
   }
 }
