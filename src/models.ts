@@ -24,7 +24,7 @@ export { explore, type Exploration, type ExploreOptions, type ExploredMap, type 
 export { capturePasses, requestsAtOnce, type CapturedPass, type CaptureOptions, type SweepRequest } from "./sweep/capture.ts";
 export { completeGrid, defaultGrid, type LayerSets, type SweepGrid, type SweptSettings } from "./sweep/grid.ts";
 export { pickMeans, readMeans, uploadMeans, type LayerMeans, type TargetMeans } from "./sweep/layer_means.ts";
-export { layerObjective, type ObjectiveOptions, type Truth } from "./sweep/layer_objective.ts";
+export { layerObjective, type ObjectiveOptions, type SearchedMetric, type Truth } from "./sweep/layer_objective.ts";
 export { searchLayers, type LayerObjective, type SearchOptions, type Trial } from "./sweep/layer_search.ts";
 export { sweep, sweptMaps, type SweptMap } from "./sweep/sweep.ts";
 export { defaultSettings } from "./grounding/options.ts";

@@ -107,6 +107,7 @@ test("bad options are told in one line, before the model is loaded", async (t) =
   await refused(/--tokens: "nouns" is not one of lexical, disease, all/, "--tokens", "all,nouns");
   await refused(/--steps: 0 is not an integer/, "--steps", "0");
   await refused(/--no-means does not keep/, "--no-means", "--search", "5");
+  await refused(/--search-metric .*distance.* is invalid\. Allowed choices are cnr, /, "--search-metric", "distance");
   await refused(/Give all, resolutions, single, or layers/, "--layers", "inner");
   await refused(/--layers: 7 is not an integer from 0 to 6/, "--layers", "0+7");
 });

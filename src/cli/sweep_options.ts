@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { MetricName } from "../eval/row.ts";
 import { metricNames } from "../eval/row.ts";
 import type { GroundSettings } from "../grounding/options.ts";
 import { type LayerSets, type SweepGrid, defaultGrid } from "../sweep/grid.ts";
+import type { SearchedMetric } from "../sweep/layer_objective.ts";
 import type { DataOptions } from "./eval_data.ts";
 import { type RunOptions, guidanceOption, readingOption } from "./ground_options.ts";
 import { wholeNumber } from "./numbers.ts";
@@ -15,7 +15,7 @@ export interface SweepOptions extends DataOptions, RunOptions, Pick<SweepGrid, "
   means: boolean;
   /** Trials of the layer search; none where absent. */
   search?: number;
-  searchMetric: MetricName;
+  searchMetric: SearchedMetric;
   searchStrategy: "tpe" | "random";
 }
 
@@ -38,7 +38,7 @@ export function addSearchOptions(command: Command): Command {
   return command
     .option("--no-means", "do not keep the means of P by layer in means/, which the layer search works on")
     .option("--search <trials>", "then search the set of layers with the greatest metric, among all samples so far", wholeNumber(1))
-    .addOption(new Option("--search-metric <name>", "what to search for").choices(metricNames).default("cnr"))
+    .addOption(new Option("--search-metric <name>", "what to search for").choices(metricNames.filter((name) => name !== "distance")).default("cnr"))
     .addOption(new Option("--search-strategy <name>", "sets like the best so far, or every set alike").choices(["tpe", "random"]).default("tpe"));
 }
 

@@ -1,10 +1,9 @@
 import { planPreprocess } from "../data/preprocess.ts";
 import { groupBy } from "../group_by.ts";
-import type { MetricName } from "../eval/row.ts";
 import { truthMask } from "../eval/truth.ts";
 import type { SweptSettings } from "../sweep/grid.ts";
 import { pickMeans, uploadMeans } from "../sweep/layer_means.ts";
-import { type Truth, layerObjective } from "../sweep/layer_objective.ts";
+import { type SearchedMetric, type Truth, layerObjective } from "../sweep/layer_objective.ts";
 import { type LayerObjective, type Trial, searchLayers } from "../sweep/layer_search.ts";
 import { readMeansFile } from "../sweep/means_file_node.ts";
 import { baseOf } from "../sweep/settings.ts";
@@ -25,7 +24,7 @@ export interface SearchedSet {
 
 /** What a layer search found. */
 export interface LayerSearch {
-  readonly metric: MetricName;
+  readonly metric: SearchedMetric;
   readonly strategy: string;
   /** Settings of the maps, besides the layers. */
   readonly settings: Omit<SweptSettings, "layers">;
@@ -77,7 +76,7 @@ export async function searchFolder(folder: SweepFolder, evaluation: Evaluation, 
   }
 }
 
-async function loadHalf(rows: readonly SweepRow[], settings: Omit<SweptSettings, "layers">, { data, session }: Evaluation, { grid, meansFolder }: SweepPlan, metric: MetricName): Promise<Half> {
+async function loadHalf(rows: readonly SweepRow[], settings: Omit<SweptSettings, "layers">, { data, session }: Evaluation, { grid, meansFolder }: SweepPlan, metric: SearchedMetric): Promise<Half> {
   const { ldm } = session.pipeline;
   const imageSize = ldm.vae.config.sampleSize;
   const all = [];

@@ -15,10 +15,12 @@ export interface Truth {
   boxCount: number;
 }
 
+/** Metrics of which more is better: all of `truthMetrics` but the centres' distance, which is least where a mask is empty. */
+export type SearchedMetric = Exclude<keyof GroundingMetrics, "distance">;
+
 /** What `layerObjective` is to measure. */
 export interface ObjectiveOptions {
-  /** Of `truthMetrics`; the search takes more for better, which does not hold for `distance`. */
-  metric: keyof GroundingMetrics;
+  metric: SearchedMetric;
   /** How the maps are merged; all but "none" need means with the biases. */
   merge: GroundSettings["merge"];
   /** The formulas of the paper, or what the published code computes. */
@@ -42,7 +44,7 @@ export function layerObjective(means: LayerMeans, truths: readonly Truth[], { me
   };
 }
 
-function measureOf(metric: keyof GroundingMetrics, { truth, boxCount }: Truth, sides: { side: number; imageSize: number }): (map: Float32Array) => number | undefined {
+function measureOf(metric: SearchedMetric, { truth, boxCount }: Truth, sides: { side: number; imageSize: number }): (map: Float32Array) => number | undefined {
   if (metric !== "cnr" && metric !== "absoluteCnr") return (map) => truthMetrics({ map, mask: activationMask(map, sides.side).mask, ...sides, truth, boxCount })[metric];
   const contrast = contrastMeter(truth, sides);
   return metric === "cnr" ? contrast : (map) => Math.abs(contrast(map));
