@@ -39,46 +39,58 @@ export function together(made: Iterable<Tensor | undefined>): BenchOutput {
   return { tensors, free: () => tensors.forEach((tensor) => tensor.free()) };
 }
 
-const warmUps = 2;
+/** Runs before any is counted. */
+export const warmUps = 2;
 /** Fewest rounds that a comparison is made from. */
 export const fewestRounds = 7;
 const roundMs = 60;
 
+/** Work to time, which may wait for the device in its middle. */
+export type TimedRun = () => BenchOutput | Promise<BenchOutput>;
+
 /** Milliseconds of a run, mean of some repeats. */
-export async function timeRuns(gpu: Gpu, run: BenchCase["run"], repeats: number): Promise<number> {
+export async function timeRuns(gpu: Gpu, run: TimedRun, repeats: number): Promise<number> {
   await gpu.sync();
   const start = performance.now();
-  for (let i = 0; i < repeats; i++) run().free();
+  for (let i = 0; i < repeats; i++) (await run()).free();
   await gpu.sync();
   return (performance.now() - start) / repeats;
 }
 
 /** Warms a case up, and says how often it fits into a round. */
-export async function repeatsOf(gpu: Gpu, run: BenchCase["run"]): Promise<number> {
+export async function repeatsOf(gpu: Gpu, run: TimedRun): Promise<number> {
   let once = 0;
   for (let i = 0; i < warmUps; i++) once = await timeRuns(gpu, run, 1);
   return Math.max(1, Math.min(50, Math.round(roundMs / once)));
 }
 
-/** Times cases interleaved in rounds, so that a slow minute of the machine falls on all of them. */
-export async function bench(gpu: Gpu, cases: readonly BenchCase[], rounds = fewestRounds): Promise<BenchResult[]> {
-  const repeats: number[] = [];
-  for (const { run } of cases) repeats.push(await repeatsOf(gpu, run));
+/** Milliseconds of a work in each round, and of the yardstick right before. */
+export type RoundTimes = Pick<BenchResult, "roundsMs" | "yardstickMs">;
+
+/** Times works interleaved in rounds, so that a slow minute of the machine falls on all of them. `timers` give milliseconds. */
+export async function timeInTurns(gpu: Gpu, timers: readonly (() => Promise<number>)[], rounds: number): Promise<RoundTimes[]> {
   const yardstick = createYardstick(gpu);
   await yardstick.time();
-  const roundsMs: number[][] = cases.map(() => []);
-  const yardstickMs: number[][] = cases.map(() => []);
+  const times = timers.map((): RoundTimes => ({ roundsMs: [], yardstickMs: [] }));
   for (let round = 0; round < rounds; round++) {
-    for (const [i, { run }] of cases.entries()) {
-      yardstickMs[i].push(await yardstick.time());
-      roundsMs[i].push(await timeRuns(gpu, run, repeats[i]));
+    for (const [i, time] of timers.entries()) {
+      times[i].yardstickMs.push(await yardstick.time());
+      times[i].roundsMs.push(await time());
     }
   }
   yardstick.free();
+  return times;
+}
+
+/** Times cases in turns. */
+export async function bench(gpu: Gpu, cases: readonly BenchCase[], rounds = fewestRounds): Promise<BenchResult[]> {
+  const repeats: number[] = [];
+  for (const { run } of cases) repeats.push(await repeatsOf(gpu, run));
+  const times = await timeInTurns(gpu, cases.map(({ run }, i) => () => timeRuns(gpu, run, repeats[i])), rounds);
   return cases.map(({ run: _, ...facts }, i) => {
-    const sorted = [...roundsMs[i]].sort((a, b) => a - b);
+    const sorted = [...times[i].roundsMs].sort((a, b) => a - b);
     const medianMs = sorted[Math.floor(rounds / 2)];
-    return { ...facts, medianMs, leastMs: sorted[0], gflops: facts.flops / medianMs / 1e6, gbps: facts.bytes / medianMs / 1e6, roundsMs: roundsMs[i], yardstickMs: yardstickMs[i] };
+    return { ...facts, medianMs, leastMs: sorted[0], gflops: facts.flops / medianMs / 1e6, gbps: facts.bytes / medianMs / 1e6, ...times[i] };
   });
 }
 

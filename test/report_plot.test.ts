@@ -39,6 +39,17 @@ describe("charts of lines", () => {
     assert.doesNotMatch(text, /NaN/);
   });
 
+  test("what is fitted to points is a line of their colour, and lies within the axes", () => {
+    const law = { x: [1, 2, 3], y: [0, 30, 60] };
+    const { text } = lineChart({ title: "t", x, y: { label: "y" }, series: [{ name: "a", x: [1, 3], y: [5, 50], mark: "points", law }] });
+    const [{ d }] = elements(text, "path").filter((path) => path.class === "law");
+    const heights = [...d.matchAll(/[ML][\d.]+,([\d.]+)/g)].map(([, y]) => Number(y));
+    const [low, high] = elements(text, "circle").map(({ cy }) => Number(cy));
+    assert.equal(heights.length, 3);
+    assert.ok(heights[0] > low && heights[2] < high && heights[2] >= 0, `${heights} around ${low} and ${high}`);
+    assert.equal(elements(text, "path").filter((path) => path.class === "line").length, 0);
+  });
+
   test("charts without values, with one, or with one that is the same everywhere are drawn", () => {
     for (const y of [[], [undefined], [7], [0, 0], [-3, -3]]) {
       for (const scale of ["linear", "log"] as const) {

@@ -12,9 +12,8 @@ export interface FamilyResult extends BenchResult {
   family: string;
 }
 
-/** What `npm run bench -- --save FILE` writes. */
-export interface ResultsFile {
-  format: typeof format;
+/** What every saved run says of itself. */
+export interface RunFacts {
   version: string;
   /** Commit of the working tree, with a + where files of it were changed. */
   commit: string;
@@ -22,14 +21,24 @@ export interface ResultsFile {
   node: string;
   device: string;
   driver: string;
+}
+
+/** What `npm run bench -- --save FILE` writes. */
+export interface ResultsFile extends RunFacts {
+  format: typeof format;
   results: FamilyResult[];
 }
 
 const format = "attnscope bench 1";
 
+/** The facts of a run on a device, now. */
+export function runFacts({ device, description }: AdapterFacts): RunFacts {
+  return { version, commit: commitNow(), date: new Date().toISOString(), node: process.version, device, driver: description };
+}
+
 /** The results of a run on a device, now. */
-export function resultsFile({ device, description }: AdapterFacts, results: FamilyResult[]): ResultsFile {
-  return { format, version, commit: commitNow(), date: new Date().toISOString(), node: process.version, device, driver: description, results };
+export function resultsFile(adapter: AdapterFacts, results: FamilyResult[]): ResultsFile {
+  return { format, ...runFacts(adapter), results };
 }
 
 /** Commit of the working tree, with a + where files of it were changed. */

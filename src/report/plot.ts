@@ -29,6 +29,8 @@ export interface Series {
   readonly high?: readonly Value[];
   /** Default: a line, with points where there are few. */
   readonly mark?: "line" | "faint line" | "points";
+  /** What is fitted to the values: a line in their colour. */
+  readonly law?: { readonly x: readonly number[]; readonly y: readonly Value[] };
 }
 
 /** A chart of values over x. */
@@ -66,8 +68,8 @@ const markedPoints = 40;
 
 /** Lines, bands and points. */
 export function lineChart({ title, x, y, series }: LineChart): Html {
-  const xScale = axisScale(x, series.flatMap((of) => of.x), [left, width - right]);
-  const yScale = axisScale(y, series.flatMap((of) => [...of.y, ...(of.low ?? []), ...(of.high ?? [])]), [height - bottom, top]);
+  const xScale = axisScale(x, series.flatMap((of) => [...of.x, ...(of.law?.x ?? [])]), [left, width - right]);
+  const yScale = axisScale(y, series.flatMap((of) => [...of.y, ...(of.low ?? []), ...(of.high ?? []), ...(of.law?.y ?? [])]), [height - bottom, top]);
   if (y.scale !== "log") yScale.nice(verticalCount); // a decade more would be much
   const marks = series.map((of, i) => html`<g class="s${i % colours}">${seriesMarks(of, xScale, yScale)}</g>`);
   return figure(title, series.map(({ name }) => name), html`${horizontalTicks(x, xScale)}${verticalTicks(y, yScale)}${marks}`);
@@ -104,14 +106,16 @@ function axisScale({ scale = "linear", from, to }: Axis, values: readonly Value[
   return scale === "log" ? scaleLog([low, high], range) : scaleLinear([low, high], range);
 }
 
-function seriesMarks({ name, x, y, low, high, mark = "line" }: Series, xScale: NumberScale, yScale: NumberScale): Html {
+function seriesMarks({ name, x, y, low, high, mark = "line", law }: Series, xScale: NumberScale, yScale: NumberScale): Html {
   const at = (values: readonly Value[]) => (_: number, i: number) => yScale(values[i] as number);
   const isDrawn = (...of: (readonly Value[])[]) => (_: number, i: number) => of.every((values) => Number.isFinite(values[i]) && Number.isFinite(yScale(values[i] as number)));
   const band = low && high && (area<number>(xScale, at(low), at(high)).defined(isDrawn(low, high)).digits(1)(x) ?? undefined);
-  const path = mark === "points" ? undefined : (line<number>(xScale, at(y)).defined(isDrawn(y)).digits(1)(x) ?? undefined);
+  const lineThrough = (places: readonly number[], values: readonly Value[]) => line<number>(xScale, at(values)).defined(isDrawn(values)).digits(1)(places) ?? undefined;
+  const path = mark === "points" ? undefined : lineThrough(x, y);
+  const lawPath = law && lineThrough(law.x, law.y);
   const isMarked = mark === "points" || (mark === "line" && x.length <= markedPoints);
   const points = isMarked && x.map((value, i) => isDrawn(y)(value, i) && html`<circle cx="${round(xScale(value))}" cy="${round(yScale(y[i] as number))}" r="2.6"><title>${name}: ${shown(y[i] as number)} at ${shown(value)}</title></circle>`);
-  return html`${band && html`<path class="band" d="${band}"/>`}${path && html`<path class="${mark === "faint line" ? "line faint" : "line"}" d="${path}"/>`}${points}`;
+  return html`${band && html`<path class="band" d="${band}"/>`}${path && html`<path class="${mark === "faint line" ? "line faint" : "line"}" d="${path}"/>`}${lawPath && html`<path class="law" d="${lawPath}"/>`}${points}`;
 }
 
 function barMark({ value, low, high }: Bar, { label, x, width: barWidth, yScale }: { label: string; x: number; width: number; yScale: NumberScale }): Html {
@@ -182,6 +186,7 @@ export const plotStyle = `
 .plot .s4 { --series: light-dark(#8a6d00, #e8c547); }
 .plot .s5 { --series: light-dark(#4b5a6b, #9fb2c6); }
 .plot .line { fill: none; stroke: var(--series); stroke-width: 2; stroke-linejoin: round; }
+.plot .law { fill: none; stroke: var(--series); stroke-width: 1.2; }
 .plot .faint { stroke-width: 1; opacity: 0.45; }
 .plot .band { fill: var(--series); opacity: 0.2; }
 .plot circle, .plot .bar { fill: var(--series); }
