@@ -4,7 +4,7 @@
 // x, y   [R, C] storage type T
 // weight [C], bias [C] storage type W; C is a multiple of 4
 // statistics [R, 2] f32: mean and 1 / sqrt(var + eps) of every row, where SAVE_STATISTICS
-// One subgroup of any size ROWS rows at a time, 4 at most; its lanes stride over quads of channels. Weight and bias are read
+// One subgroup of any size a row at a time, with PAIRS two; its lanes stride over quads of channels. Weight and bias are read
 // once for these rows, x twice: for the statistics and for y. Accumulators f32; no workgroup memory. Needs the feature
 // subgroups.
 enable subgroups;
@@ -13,9 +13,7 @@ enable subgroups;
 //! alias W
 override WORKGROUP: u32 = 64;
 override SAVE_STATISTICS: bool = false;
-override ROWS: u32 = 1;
-
-const MOST_ROWS = 4u;
+override PAIRS: bool = false;
 
 struct Params {
   rows: u32,
@@ -36,10 +34,10 @@ struct Params {
 fn row_statistics(base: u32, quads: u32, lane: u32, lanes: u32) -> vec2<f32> {
   let C = f32(params.channels);
   let shift = vec4<f32>(x[base + min(lane, quads - 1u)]);
-  var count = 0.0;
+  var count = select(0.0, 1.0, lane < quads);
   var lane_mean = vec4<f32>();
   var squares = vec4<f32>();
-  for (var quad = lane; quad < quads; quad += lanes) {
+  for (var quad = lane + lanes; quad < quads; quad += lanes) {
     count += 1.0;
     let value = vec4<f32>(x[base + quad]) - shift;
     let away = value - lane_mean;
@@ -64,27 +62,30 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let quads = params.channels / 4u;
-  let step = workgroup_count(workgroups) * subgroups * ROWS;
-  for (var first = (flat_workgroup(workgroup, workgroups) * subgroups + subgroup) * ROWS; first < params.rows; first += step) {
-    // Past the end the last row is computed again, so that all loops have constant length.
-    var row: array<u32, MOST_ROWS>;
-    var of_row: array<vec2<f32>, MOST_ROWS>;
-    for (var i = 0u; i < ROWS; i++) {
-      row[i] = min(first + i, params.rows - 1u);
-      of_row[i] = row_statistics(row[i] * quads, quads, lane, lanes);
+  let rows_at_once = select(1u, 2u, PAIRS);
+  let step = workgroup_count(workgroups) * subgroups * rows_at_once;
+  for (var row = (flat_workgroup(workgroup, workgroups) * subgroups + subgroup) * rows_at_once; row < params.rows; row += step) {
+    let last = min(row + rows_at_once, params.rows) - 1u;
+    var of_row: vec2<f32>;
+    var of_last: vec2<f32>;
+    for (var r = row; r <= last; r++) {
+      of_last = row_statistics(r * quads, quads, lane, lanes);
+      of_row = select(of_row, of_last, r == row);
     }
     for (var quad = lane; quad < quads; quad += lanes) {
       let w = vec4<f32>(weight[quad]);
       let b = vec4<f32>(bias[quad]);
-      for (var i = 0u; i < ROWS; i++) {
-        let at = row[i] * quads + quad;
-        y[at] = T4((vec4<f32>(x[at]) - of_row[i].x) * of_row[i].y * w + b);
+      let at = row * quads + quad;
+      y[at] = T4((vec4<f32>(x[at]) - of_row.x) * of_row.y * w + b);
+      if (PAIRS) {
+        // Of an odd number of rows the last is written twice.
+        let at_last = last * quads + quad;
+        y[at_last] = T4((vec4<f32>(x[at_last]) - of_last.x) * of_last.y * w + b);
       }
     }
     if (SAVE_STATISTICS && lane == 0u) {
-      for (var i = 0u; i < ROWS; i++) {
-        statistics[row[i]] = of_row[i];
-      }
+      statistics[row] = of_row;
+      statistics[last] = of_last;
     }
   }
 }

@@ -37,8 +37,8 @@ const layerNormKernels = { subgroup: layerNormSubgroup, workgroup: layerNormWork
 /** Kernel, grid and cost of a layer norm over R rows of C channels. */
 export function planLayerNorm(rows: number, channels: number, device: DeviceFacts, variant?: RowVariant) {
   const { variant: chosen, ...plan } = planRows("layerNorm", rows, channels, device, variant);
-  // A GPU wants as many subgroups as it can get; a CPU gains where weight and bias are read once for several rows.
-  const overrides = chosen === "subgroup" && device.software ? { ROWS: 4 } : {};
+  // A GPU wants as many subgroups as it can get; a CPU gains where weight and bias are read once for two rows.
+  const overrides = chosen === "subgroup" && device.software ? { PAIRS: true } : {};
   return { ...plan, kernel: layerNormKernels[chosen], overrides, flops: 8 * rows * channels };
 }
 
