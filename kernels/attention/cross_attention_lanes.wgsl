@@ -6,7 +6,7 @@
 // For devices that compute on the CPU: no workgroup memory, no barrier, few loads. A lane holds four queries and goes
 // through all heads. The keys of a context are so few (at most 16 * LOADS) that all scores of a head stay in registers, in
 // loops of constant length that compilers unroll; so do the sums of P over heads: an addition a score, to which the sets'
-// weights are applied once, after the last head. (Measured on lavapipe: this costs 3 %, of which 0.2 % a set; a column of
+// weights are applied once, after the last head. (Measured on lavapipe: this costs 3 %, and 0.1 % a set; a column of
 // values for every set costs 1 % a set, sums for three sets in registers 2 to 4 %, sums of P in a private array 45 %.) Each
 // of the first eight lanes loads one channel of 2 * LOADS keys and the subgroup shuffles them round, so that every number
 // loaded meets 32 queries. All loads come before the arithmetic, since each is a loop over the lanes there.
