@@ -108,11 +108,13 @@ export async function openJax(): Promise<Engine> {
       const drop = () => Object.values(outputs).forEach((output) => output.dispose());
       return {
         async run(times) {
-          for (let i = 0; i < times; i++) {
-            drop();
-            outputs = step(Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.ref])));
-          }
-          for (const output of Object.values(outputs)) await output.blockUntilReady();
+          // It computes lazily: a result that is dropped before it is waited for is never computed. So all are waited for, together.
+          drop();
+          const all: Record<string, JaxArray>[] = [];
+          for (let i = 0; i < times; i++) all.push(step(Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.ref]))));
+          await Promise.all(all.flatMap((of) => Object.values(of)).map((output) => output.blockUntilReady()));
+          outputs = all.pop() ?? {};
+          for (const of of all) Object.values(of).forEach((output) => output.dispose());
         },
         async read() {
           const read: Outputs = {};
