@@ -1,5 +1,6 @@
 import { createRandom } from "../random.ts";
 import { groupBy } from "../group_by.ts";
+import { quantile } from "../statistics.ts";
 import { type RowKind, rowKinds } from "./plan.ts";
 import { type EvalRow, type MetricName, metricNames } from "./row.ts";
 
@@ -94,13 +95,7 @@ function bootstrapIntervals(rows: readonly SummarisedRow[], statistic: Statistic
   const draws = Array.from({ length: resamples }, () => statistic(Array.from(films, () => films[random.integer(films.length)]).flat()));
   return metricNames.map((_, i) => {
     const sorted = Float64Array.from(draws, (values) => values[i]).filter((value) => !Number.isNaN(value)).sort();
-    return { low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
+    const bound = (at: number) => (sorted.length > 0 ? quantile(sorted, at) : NaN);
+    return { low: bound(0.025), high: bound(0.975) };
   });
-}
-
-/** Linear between the two nearest values. */
-function quantile(sorted: Float64Array, share: number): number {
-  const position = share * (sorted.length - 1);
-  const below = sorted[Math.floor(position)];
-  return below + (sorted[Math.ceil(position)] - below) * (position % 1);
 }

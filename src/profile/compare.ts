@@ -1,4 +1,5 @@
-import { type Measures, quantile } from "./measures.ts";
+import { median } from "../statistics.ts";
+import type { Measures } from "./measures.ts";
 import type { CallMeasures, SavedProfile } from "./saved_profile.ts";
 
 /** Whether a time changed by more than chance and the machine account for. */
@@ -118,11 +119,9 @@ function driftOf(before: ReadonlyMap<string, Side>, after: ReadonlyMap<string, S
     const later = after.get(name)?.typicalMs ?? 0;
     return typicalMs > 0 && later > 0 ? [Math.log(later / typicalMs)] : [];
   });
-  const median = medianOf(logs);
-  return { ratio: Math.exp(median), scatter: medianOf(logs.map((value) => Math.abs(value - median))) / quartile };
+  const middle = median(logs);
+  return { ratio: Math.exp(middle), scatter: median(logs.map((value) => Math.abs(value - middle))) / quartile };
 }
-
-const medianOf = (values: readonly number[]) => quantile([...values].sort((a, b) => a - b), 0.5);
 
 function sourcesOf({ kernels, wgsl }: SavedProfile, name: string): string {
   const variants = kernels.find(({ kernel }) => kernel === name)?.variants ?? [];

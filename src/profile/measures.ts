@@ -1,5 +1,8 @@
 import type { ProfileRow } from "../gpu/profile.ts";
 import type { Peaks } from "../peaks.ts";
+import { quantile } from "../statistics.ts";
+
+export { quantile };
 
 /** What a device reaches at best, measured in the same run: the scale on which kernels are judged. */
 export interface Roofs extends Peaks {
@@ -68,13 +71,4 @@ export function measure(rows: readonly ProfileRow[], roofs: Roofs, totalMs: numb
 
 function ratio(a: number, b: number): number {
   return b > 0 ? a / b : 0;
-}
-
-/** A quantile of sorted values, between the neighbours where it falls between two; 0 of none. */
-export function quantile(sorted: readonly number[], at: number): number {
-  if (sorted.length === 0) return 0;
-  const place = at * (sorted.length - 1);
-  const below = Math.floor(place);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
 }

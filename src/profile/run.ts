@@ -4,7 +4,8 @@ import { adapterName } from "../gpu/open.ts";
 import type { Profile, ProfileSubmission } from "../gpu/profile.ts";
 import { zeros } from "../ops/fill.ts";
 import { measurePeaks } from "../peaks.ts";
-import { type Roofs, quantile } from "./measures.ts";
+import { median } from "../statistics.ts";
+import type { Roofs } from "./measures.ts";
 import { type ProfiledWork, type SavedProfile, profileFormat } from "./saved_profile.ts";
 import { summarise } from "./summary.ts";
 
@@ -55,8 +56,8 @@ export async function profileWork(gpu: Gpu, work: Workload, options: { version: 
 function hostTimes({ submissions }: Profile): SavedProfile["host"] {
   const sum = (of: (submission: ProfileSubmission) => number) => submissions.reduce((total, submission) => total + of(submission), 0);
   // Every dispatch counts with the mean of its submission.
-  const perDispatch = submissions.flatMap(({ encodeMs, dispatches }) => Array<number>(dispatches).fill((1e3 * encodeMs) / dispatches)).sort((a, b) => a - b);
-  return { submissions: submissions.length, dispatches: sum(({ dispatches }) => dispatches), encodeMs: sum(({ encodeMs }) => encodeMs), medianDispatchUs: quantile(perDispatch, 0.5) };
+  const perDispatch = submissions.flatMap(({ encodeMs, dispatches }) => Array<number>(dispatches).fill((1e3 * encodeMs) / dispatches));
+  return { submissions: submissions.length, dispatches: sum(({ dispatches }) => dispatches), encodeMs: sum(({ encodeMs }) => encodeMs), medianDispatchUs: median(perDispatch) };
 }
 
 async function timed(gpu: Gpu, work: Workload): Promise<number> {

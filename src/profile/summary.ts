@@ -1,6 +1,7 @@
 import { type Profile, type ProfileRow, sourceKey } from "../gpu/profile.ts";
 import type { VariantChoice } from "../gpu/variant_choices.ts";
-import { type Measures, type Roofs, measure, quantile } from "./measures.ts";
+import { median } from "../statistics.ts";
+import { type Measures, type Roofs, measure } from "./measures.ts";
 import { memoryCurve } from "./memory_curve.ts";
 import type { CallMeasures, ChoiceMeasures, KernelMeasures, SavedProfile, ScopeMeasures, SubmissionTimes, VariantMeasures } from "./saved_profile.ts";
 
@@ -74,10 +75,10 @@ function gpuTimes(rows: readonly ProfileRow[]): SavedProfile["gpu"] {
   const busyMs = rows.reduce((sum, { ms }) => sum + ms, 0);
   if (busyMs === 0) return { spanMs: 0, busyMs, gapMs: 0, medianGapMs: 0, idleMs: 0 };
   const groups = bySubmission(rows);
-  const gaps = groups.flatMap((group) => group.slice(1).map((row, i) => Math.max(0, row.startMs - endOf(group[i])))).sort((a, b) => a - b);
+  const gaps = groups.flatMap((group) => group.slice(1).map((row, i) => Math.max(0, row.startMs - endOf(group[i]))));
   const idle = groups.slice(1).map((group, i) => Math.max(0, group[0].startMs - endOf(groups[i][groups[i].length - 1])));
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  return { spanMs: endOf(rows[rows.length - 1]) - rows[0].startMs, busyMs, gapMs: sum(gaps), medianGapMs: quantile(gaps, 0.5), idleMs: sum(idle) };
+  return { spanMs: endOf(rows[rows.length - 1]) - rows[0].startMs, busyMs, gapMs: sum(gaps), medianGapMs: median(gaps), idleMs: sum(idle) };
 }
 
 function submissionTimes({ rows, submissions }: Profile): SubmissionTimes[] {

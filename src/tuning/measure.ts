@@ -1,7 +1,7 @@
 import { CompileError, DeviceError, DeviceLostError, UnsupportedError } from "../errors.ts";
 import type { ProfileRow } from "../gpu/profile.ts";
 import type { ChoosingOp, VariantChoice, VariantChoices } from "../gpu/variant_choices.ts";
-import { quantile } from "../profile/measures.ts";
+import { median } from "../statistics.ts";
 
 /** Does the work once under these choices and gives its dispatches with their times. */
 export type MeasuredWork = (choices: VariantChoices) => Promise<readonly Pick<ProfileRow, "choice" | "ms">[]>;
@@ -134,8 +134,4 @@ function judge({ op, shapeClass, candidates, times }: OpenClass): MeasuredClass 
   const saved = byDefault.medianMs - winner.medianMs;
   const beyondNoise = saved > Math.max(leastGain * byDefault.medianMs, byDefault.spreadMs + winner.spreadMs);
   return { op, shapeClass, candidates: measured, chosen: (beyondNoise ? winner : byDefault).variant, gain: beyondNoise ? saved / byDefault.medianMs : 0 };
-}
-
-function median(values: readonly number[]): number {
-  return quantile([...values].sort((a, b) => a - b), 0.5);
 }
