@@ -56,6 +56,23 @@ describe("gpu.profile", () => {
     assert.deepEqual(profile.rows.map(({ ms }) => ms), [0]);
     if (gpu.has("timestamp-query")) assert.equal(profile.note, undefined);
   });
+
+  test("fails with what the work throws, and no promise is left to fail after it", async () => {
+    const other = await openGpu();
+    const unhandled: unknown[] = [];
+    const note = (error: unknown) => void unhandled.push(error);
+    process.on("unhandledRejection", note);
+    const stopped = new Error("stopped");
+    await assert.rejects(other.profile(() => {
+      full(other, [16], 1);
+      other.flush();
+      other.close(); // what waits for the timestamps fails
+      throw stopped;
+    }), (error) => error === stopped);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off("unhandledRejection", note);
+    assert.deepEqual(unhandled, []);
+  });
 });
 
 test("the arithmetic that measures a device's peak is computed", async () => {

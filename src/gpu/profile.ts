@@ -118,6 +118,7 @@ export class Profiler {
   submit(commands: Command[]): void {
     const startMs = this.#now();
     const stamps = this.#timed ? this.#submitTimed(commands) : this.#submitPlain(commands);
+    stamps?.catch(() => undefined); // `finish` tells of it; where the profiled work throws, nothing awaits the timestamps
     this.#submitted.push({ commands, stamps, dispatches: commands.length, startMs, encodeMs: this.#now() - startMs });
   }
 
