@@ -7,6 +7,7 @@ import { CompileError, DeviceError, OutOfMemoryError, ShapeError } from "../src/
 import type { Kernel } from "../src/gpu/kernel.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
 import { fill, full, zeros } from "../src/ops/fill.ts";
+import { scale } from "../src/ops/pointwise.ts";
 
 const gpu = await testGpu();
 
@@ -66,6 +67,7 @@ test("a step is recorded once and replayed without growth", async () => {
   await gpu.sync();
   assert.equal(gpu.memory().live, live);
   step.free();
+  assert.throws(() => step.replay(), /replay: the step step was freed/);
 });
 
 /** Bytes that JavaScript holds once all work is done and all garbage is gone. */
@@ -141,6 +143,16 @@ test("a budget is kept", async () => {
   small.close();
   small.close();
   assert.throws(() => small.empty([1]), DeviceError);
+});
+
+test("at the budget, work that was not yet submitted keeps the buffers that it uses", async () => {
+  const small = await openGpu({ memoryBudget: 1 << 20 });
+  const doubled = small.scope("double", () => scale(full(small, [1 << 16], 3), 2));
+  const { pooled } = small.memory();
+  small.empty([160 << 10]);
+  assert.deepEqual([pooled, small.memory().pooled], [1 << 18, 0], "what the scope freed had to be given back");
+  assert.ok((await doubled.read()).every((value) => value === 6));
+  small.close();
 });
 
 test("a kernel that does not compile names file and line", async () => {

@@ -60,15 +60,20 @@ export class BufferPool implements BufferArena {
   /** All buffers that were not destroyed. */
   readonly #buffers = new Set<GPUBuffer>();
   readonly #watch: (failure: Promise<Error | undefined>) => void;
+  readonly #beforeTrim: () => void;
   readonly budget: number;
   keepBytes: number;
   /** Told of every buffer that is acquired (bytes above 0) or released, and of the bytes that are pooled from then on. */
   observer: ((scope: string, bytes: number, pooled: number) => void) | undefined;
 
-  /** `watch` is told of allocations that may fail on the device; its promise gives the OutOfMemoryError, if any. */
-  constructor(device: GPUDevice, options: { budget: number; keepBytes: number; watch: (failure: Promise<Error | undefined>) => void }) {
+  /**
+   * `watch` is told of allocations that may fail on the device; its promise gives the OutOfMemoryError, if any.
+   * `beforeTrim` submits the work that was recorded: released buffers may be part of it.
+   */
+  constructor(device: GPUDevice, options: { budget: number; keepBytes: number; watch: (failure: Promise<Error | undefined>) => void; beforeTrim: () => void }) {
     this.#device = device;
     this.#watch = options.watch;
+    this.#beforeTrim = options.beforeTrim;
     this.budget = options.budget;
     this.keepBytes = options.keepBytes;
   }
@@ -130,6 +135,7 @@ export class BufferPool implements BufferArena {
 
   /** Gives every released buffer back to the device. */
   trim(): void {
+    this.#beforeTrim();
     for (const list of this.#free.values()) {
       for (const { gpuBuffer } of list) {
         gpuBuffer.destroy();

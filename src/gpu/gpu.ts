@@ -87,7 +87,12 @@ export class Gpu {
     this.maxBindingBytes = Math.min(options.maxBindingBytes ?? Infinity, device.limits.maxStorageBufferBindingSize);
     this.#ownsDevice = options.ownsDevice ?? true;
     this.#wait = options.wait ?? ((done) => done);
-    this.#pool = new BufferPool(device, { budget: options.memoryBudget ?? Infinity, keepBytes: 512 * 2 ** 20, watch: (failure) => this.#watch(failure) });
+    this.#pool = new BufferPool(device, {
+      budget: options.memoryBudget ?? Infinity,
+      keepBytes: 512 * 2 ** 20,
+      watch: (failure) => this.#watch(failure),
+      beforeTrim: () => this.flush(),
+    });
     this.#pipelines = new PipelineCache(device, (failure) => this.#watch(failure));
     this.#drafter = new Drafter(device, this.#pipelines, this.maxBindingBytes);
     this.#bindGroups = new BindGroupCache(device);
@@ -281,15 +286,20 @@ export class Gpu {
     try {
       const result = this.#scopes.run(name, fn, { escape: false });
       const commands = recording.finish();
+      let freed = false;
       return {
         result,
         dispatches: commands.length,
         bytes: recording.arena.bytes,
-        replay: () => this.#replay(commands),
+        replay: () => {
+          if (freed) throw new ShapeError("replay", `the step ${name} was freed`, this.scopeName);
+          this.#replay(commands);
+        },
         free: () => {
           for (const tensor of keptTensors(result)) tensor.free();
           recording.free();
           commands.length = 0;
+          freed = true;
         },
       };
     } catch (error) {
@@ -380,7 +390,6 @@ export class Gpu {
 
   /** Gives unused buffers back to the device. */
   trim(): void {
-    this.flush();
     this.#pool.trim();
     this.#bindGroups.clear();
   }

@@ -6,7 +6,7 @@ export interface Step<R> {
   readonly dispatches: number;
   /** Bytes that the step holds on the device. */
   readonly bytes: number;
-  /** Runs all dispatches again on the present contents of the tensors that the step reads. */
+  /** Runs all dispatches again on the present contents of the tensors that the step reads. Throws ShapeError after `free`. */
   replay(): void;
   /** Gives the step's buffers back; its result tensors end with it. */
   free(): void;
