@@ -1,6 +1,7 @@
 import { InputError } from "../src/errors.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import { median } from "../src/statistics.ts";
 import type { Tensor } from "../src/tensor.ts";
 import { createYardstick } from "./tools/yardstick.ts";
 
@@ -88,9 +89,8 @@ export async function bench(gpu: Gpu, cases: readonly BenchCase[], rounds = fewe
   for (const { run } of cases) repeats.push(await repeatsOf(gpu, run));
   const times = await timeInTurns(gpu, cases.map(({ run }, i) => () => timeRuns(gpu, run, repeats[i])), rounds);
   return cases.map(({ run: _, ...facts }, i) => {
-    const sorted = [...times[i].roundsMs].sort((a, b) => a - b);
-    const medianMs = sorted[Math.floor(rounds / 2)];
-    return { ...facts, medianMs, leastMs: sorted[0], gflops: facts.flops / medianMs / 1e6, gbps: facts.bytes / medianMs / 1e6, ...times[i] };
+    const medianMs = median(times[i].roundsMs);
+    return { ...facts, medianMs, leastMs: Math.min(...times[i].roundsMs), gflops: facts.flops / medianMs / 1e6, gbps: facts.bytes / medianMs / 1e6, ...times[i] };
   });
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes, interruptSignal, log, printJson, reportError } from "../src/cli/command.ts";
 import { packageRoot } from "../src/cli/package.ts";
+import { wholeNumber } from "../src/cli/numbers.ts";
 import { InputError } from "../src/errors.ts";
 import type { AdapterFacts } from "../src/gpu/gpu.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
@@ -33,22 +34,16 @@ function filesIn(folder: string, end: string): string[] {
 const program = new Command("bench")
   .description("time kernels beside their naive versions; watch one while it is edited. What attnscope tune chose is left aside")
   .argument("[name...]", `families (${families.join(", ")}; all where none is named), or with --watch and --dump one kernel`)
-  .option("--rounds <n>", "interleaved rounds", parseRounds, fewestRounds)
+  .option("--rounds <n>", "interleaved rounds", wholeNumber(fewestRounds), fewestRounds)
   .option("--shapes <list>", "shapes in place of the family's own, such as 4096x320,77x768", parseShapes)
   .option("--save <file>", "write the times of all rounds")
   .option("--compare <file>", "compare with times that were saved, and end with 1 where a case is slower")
   .option("--watch", "time a kernel whenever its WGSL is saved, beside naive, best and last")
   .option("--dump", "print a kernel's final WGSL and, where Dawn tells it, its SPIR-V")
   .option("--json", "print the times of all rounds as one object on stdout, and tables on stderr")
-  .addHelpText("after", "\nExamples:\n  $ npm run bench -- attention --compare bench/results/0.1.0.json\n  $ npm run bench -- matmul_subgroup --watch --shapes 1024x1024x1024")
+  .addHelpText("after", "\nExamples:\n  $ npm run bench -- attention --save before.json\n  $ npm run bench -- attention --compare before.json\n  $ npm run bench -- matmul_subgroup --watch --shapes 1024x1024x1024")
   .exitOverride()
   .action(run);
-
-function parseRounds(text: string): number {
-  const rounds = Number(text);
-  if (!(Number.isInteger(rounds) && rounds >= fewestRounds)) throw new InvalidArgumentError(`Give a whole number of ${fewestRounds} or more.`);
-  return rounds;
-}
 
 function parseShapes(text: string): number[][] {
   if (!/^[1-9]\d*(x[1-9]\d*)*(,[1-9]\d*(x[1-9]\d*)*)*$/.test(text)) throw new InvalidArgumentError("Give shapes such as 4096x320,77x768.");

@@ -1,4 +1,4 @@
-import { quantile } from "../../src/profile/measures.ts";
+import { median } from "../../src/statistics.ts";
 import { type RoundTimes, repeatsOf, timeInTurns, timeRuns } from "../harness.ts";
 import type { RunFacts } from "../tools/results_file.ts";
 import type { Curve, CurveFacts } from "./curves.ts";
@@ -61,8 +61,8 @@ export async function measureCurve(subject: Subject, { series: seriesOf, ...fact
 }
 
 function pointOf(x: number, flops: number, times: RoundTimes): MeasuredPoint {
-  const sorted = [...times.roundsMs].sort((a, b) => a - b);
-  return { x, medianMs: quantile(sorted, 0.5), leastMs: quantile(sorted, 0), mostMs: quantile(sorted, 1), flops, ...times };
+  const { roundsMs } = times;
+  return { x, medianMs: median(roundsMs), leastMs: Math.min(...roundsMs), mostMs: Math.max(...roundsMs), flops, ...times };
 }
 
 /** A series with the law through its medians. */

@@ -6,6 +6,7 @@ import { InputError } from "../../src/errors.ts";
 import { openGpu } from "../../src/gpu/open_node.ts";
 import { writeFileAtomically } from "../../src/weights/atomic_file_node.ts";
 import { fewestRounds, warmUps } from "../harness.ts";
+import { words } from "../tools/options.ts";
 import { runFacts } from "../tools/results_file.ts";
 import { type Curve, curves } from "./curves.ts";
 import { type GrowthFile, measureCurve } from "./measure.ts";
@@ -24,7 +25,7 @@ const ids = curves.map(({ id }) => id);
 
 const program = new Command("bench:growth")
   .description("time how cost grows on the shipped model, points of a curve in turns, and fit a law to each curve. What attnscope tune chose is left aside")
-  .option("--only <list>", `which curves: ${ids.join(", ")}; all where it is left out`, (text) => text.split(",").map((part) => part.trim()))
+  .option("--only <list>", `which curves: ${ids.join(", ")}; all where it is left out`, words)
   .option("--rounds <n>", "interleaved rounds", wholeNumber(1), fewestRounds)
   .option("--save <file>", "write the times of all rounds as JSON, anew after each curve")
   .option("--html <file>", "write one page with the curves and their laws, anew after each curve")

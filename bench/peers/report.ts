@@ -1,6 +1,6 @@
-import { quantile } from "../../src/profile/measures.ts";
 import { textTable } from "../../src/profile/text_table.ts";
 import { formatMs } from "../../src/profile/units.ts";
+import { median } from "../../src/statistics.ts";
 import type { EngineFacts, Work } from "./engine.ts";
 import type { Measured } from "./measure.ts";
 
@@ -19,10 +19,8 @@ export interface Bar {
 /** Most that keeping the map may cost over the same attention without it. */
 const mapCost = 1.03;
 
-const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
-
 /** The median of an engine's rounds. */
-export const medianMs = ({ roundsMs }: Measured): number => quantile(sorted(roundsMs), 0.5);
+export const medianMs = ({ roundsMs }: Measured): number => median(roundsMs);
 
 /** The bars of a work: none where ours has no correct times. */
 export function barsOf({ name, bar }: Work, results: readonly Measured[]): Bar[] {
@@ -38,7 +36,7 @@ export function barsOf({ name, bar }: Work, results: readonly Measured[]): Bar[]
   const without = counted.find(({ role }) => role === "ours without the map");
   if (without) {
     // Round by round: both ran within a second of each other.
-    const ratio = quantile(sorted(ours.roundsMs.map((ms, i) => ms / without.roundsMs[i])), 0.5);
+    const ratio = median(ours.roundsMs.map((ms, i) => ms / without.roundsMs[i]));
     bars.push({ work: name, against: "itself without the map", ratio, bar: mapCost, met: ratio <= mapCost });
   }
   return bars;
@@ -50,10 +48,10 @@ export function timesTable({ flops }: Work, results: readonly Measured[]): strin
     const { engine, reason, error, correct, roundsMs } = result;
     const errorText = error === undefined ? "" : error.toExponential(1);
     if (roundsMs.length === 0) return [engine, "", "", "", errorText, reason ?? ""];
-    const median = medianMs(result);
+    const ms = medianMs(result);
     const spread = `${formatMs(Math.min(...roundsMs))} to ${formatMs(Math.max(...roundsMs))}`;
     const verdict = reason ?? (correct ? "" : "WRONG NUMBERS, not counted");
-    return [engine, formatMs(median), spread, flops ? (flops / median / 1e6).toFixed(2) : "", errorText, verdict];
+    return [engine, formatMs(ms), spread, flops ? (flops / ms / 1e6).toFixed(2) : "", errorText, verdict];
   });
   return textTable(["engine", "ms", "least to most", "GFLOP/s", "error", ""], rows, 1);
 }

@@ -1,8 +1,10 @@
 // npm run bench:peers -- …: attnscope beside other WebGPU engines on the same adapter. --help says how.
 import { writeFileSync } from "node:fs";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { exitCodes, log, printJson, reportError } from "../../src/cli/command.ts";
+import { wholeNumber } from "../../src/cli/numbers.ts";
 import { InputError } from "../../src/errors.ts";
+import { words } from "../tools/options.ts";
 import { commitNow } from "../tools/results_file.ts";
 import { engines } from "./engines.ts";
 import { ensurePeers } from "./install.ts";
@@ -19,20 +21,13 @@ interface PeersOptions {
 }
 
 const peerIds = engines.filter(({ role, id }) => role === "peer" && id !== "reference").map(({ id }) => id);
-const list = (text: string) => text.split(",").map((part) => part.trim());
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(Number.isInteger(value) && value > 0)) throw new InvalidArgumentError("Give a whole number above 0.");
-  return value;
-}
 
 const program = new Command("bench:peers")
   .description("time attnscope beside other WebGPU engines: the same inputs, each output checked against f64, interleaved in rounds")
   .argument("[work...]", "parts of the names of works, such as matmul or 320; all where none is given")
-  .option("--rounds <n>", "interleaved rounds", positive, 7)
-  .option("--limit <seconds>", "time that an engine has for one step", positive, 300)
-  .option("--peers <list>", `which ones: ${peerIds.join("; ")} (their names may be cut short)`, list)
+  .option("--rounds <n>", "interleaved rounds", wholeNumber(1), 7)
+  .option("--limit <seconds>", "time that an engine has for one step", wholeNumber(1), 300)
+  .option("--peers <list>", `which ones: ${peerIds.join("; ")} (their names may be cut short)`, words)
   .option("--save <file>", "write all times as JSON, anew after each work")
   .option("--json", "print them as one object on stdout, and tables on stderr")
   .addHelpText("after", "\nExample:\n  $ npm run bench:peers -- attention --peers onnxruntime-web,jax --save peers.json")

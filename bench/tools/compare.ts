@@ -1,6 +1,6 @@
-import { quantile } from "../../src/profile/measures.ts";
 import { textTable } from "../../src/profile/text_table.ts";
 import { formatMs } from "../../src/profile/units.ts";
+import { median } from "../../src/statistics.ts";
 import { holm, rankTest } from "./rank_test.ts";
 import type { FamilyResult } from "./results_file.ts";
 
@@ -58,8 +58,6 @@ export function compareRuns(before: readonly FamilyResult[], after: readonly Fam
 const caseName = ({ family, name, variant }: FamilyResult) => [family, name, variant].filter(Boolean).join(": ");
 
 const inYardsticks = ({ roundsMs, yardstickMs }: FamilyResult) => roundsMs.map((ms, i) => ms / yardstickMs[i]);
-
-const median = (values: readonly number[]) => quantile([...values].sort((a, b) => a - b), 0.5);
 
 /** Spread of the cases' changes around their median, robust against the few that did change. */
 function noiseBetweenRuns(changes: readonly number[]): number {

@@ -2,6 +2,7 @@ import { watch } from "node:fs";
 import { AttnscopeError, InputError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { formatMs } from "../../src/profile/units.ts";
+import { median } from "../../src/statistics.ts";
 import { Tensor } from "../../src/tensor.ts";
 import { type BenchCase, type BenchOutput, type BenchResult, type MakeCases, bench } from "../harness.ts";
 import { type KernelHook, hookKernel, readKernel } from "./edited_kernel.ts";
@@ -110,7 +111,7 @@ async function measureGroup(gpu: Gpu, group: Group): Promise<string> {
 }
 
 function medianRatio({ roundsMs, yardstickMs }: BenchResult): number {
-  return roundsMs.map((ms, i) => ms / yardstickMs[i]).sort((a, b) => a - b)[Math.floor(roundsMs.length / 2)];
+  return median(roundsMs.map((ms, i) => ms / yardstickMs[i]));
 }
 
 /** All values that a run makes. */
