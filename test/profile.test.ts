@@ -157,7 +157,6 @@ test("the memory curve keeps the peak and ends with what is left", () => {
   assert.deepEqual(curve.scopes.map(({ name }) => name), ["weights", "a/b"]);
   assert.equal(Math.max(...curve.scopes[1].bytes), 5000);
   assert.equal(curve.scopes[1].bytes.at(-1), 0);
-  assert.equal(curve.pooled.at(-1), 100);
 });
 
 test("a trace holds every dispatch, every submission and the memory", () => {

@@ -12,8 +12,6 @@ export interface MemoryCurve {
   ms: number[];
   /** What is held most and longest first; the small ones are put together at the end. */
   scopes: MemorySeries[];
-  /** Bytes kept for reuse. */
-  pooled: number[];
   /** Most live bytes, and when. */
   peak: { bytes: number; ms: number };
 }
@@ -32,31 +30,30 @@ export function scopeGroup(scope: string): string {
 export function memoryCurve(timeline: MemoryTimeline, wallMs: number): MemoryCurve {
   const live = new Map<string, number>();
   for (const [scope, bytes] of Object.entries(timeline.start.byScope)) addTo(live, scope, bytes);
-  const moments = [momentOf(0, live, timeline.start.pooled)];
+  const moments = [momentOf(0, live)];
   let peak = moments[0];
   for (const slot of inSlots(timeline.events, wallMs)) {
     let greatest: Moment | undefined;
-    for (const { ms, scope, bytes, pooled } of slot) {
+    for (const { ms, scope, bytes } of slot) {
       addTo(live, scope, bytes);
-      if (!greatest || totalOf(live) >= greatest.total) greatest = momentOf(ms, live, pooled);
+      if (!greatest || totalOf(live) >= greatest.total) greatest = momentOf(ms, live);
     }
     const last = slot[slot.length - 1];
     if (greatest) moments.push(greatest);
-    if (greatest && greatest.ms < last.ms) moments.push(momentOf(last.ms, live, last.pooled));
+    if (greatest && greatest.ms < last.ms) moments.push(momentOf(last.ms, live));
     if (greatest && greatest.total > peak.total) peak = greatest;
   }
-  return { ms: moments.map(({ ms }) => ms), scopes: seriesOf(moments), pooled: moments.map(({ pooled }) => pooled), peak: { bytes: peak.total, ms: peak.ms } };
+  return { ms: moments.map(({ ms }) => ms), scopes: seriesOf(moments), peak: { bytes: peak.total, ms: peak.ms } };
 }
 
 interface Moment {
   ms: number;
   byGroup: Map<string, number>;
-  pooled: number;
   total: number;
 }
 
-function momentOf(ms: number, live: ReadonlyMap<string, number>, pooled: number): Moment {
-  return { ms, byGroup: new Map(live), pooled, total: totalOf(live) };
+function momentOf(ms: number, live: ReadonlyMap<string, number>): Moment {
+  return { ms, byGroup: new Map(live), total: totalOf(live) };
 }
 
 function totalOf(live: ReadonlyMap<string, number>): number {
