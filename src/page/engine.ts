@@ -39,9 +39,9 @@ export interface Loading {
 
 let started: LibraryWorker | undefined;
 
-/** The one worker of the page. */
+/** The one worker of the page; another one where that failed. */
 export function theWorker(): LibraryWorker {
-  started ??= startWorker();
+  if (!started || started.failure) started = startWorker();
   return started;
 }
 

@@ -30,7 +30,9 @@ export interface LibraryWorker {
   loadPipeline(gpu: WorkerGpu, source: SentSource, options?: WorkerPipelineOptions): Promise<WorkerPipeline>;
   /** Decodes a PNG, JPEG or DICOM file to 8 bits. Throws InputError for any other. */
   decodeFilm(bytes: Uint8Array, name: string): Promise<Film>;
-  /** Ends the worker at once; what runs fails with a DeviceError. */
+  /** Why it can no longer be used, once it failed or was ended: every call fails with this error. */
+  readonly failure: DeviceError | undefined;
+  /** Ends the worker at once; what runs, and every later call, fails with a DeviceError. */
   terminate(): void;
 }
 
@@ -78,9 +80,12 @@ type Watched = { signal?: AbortSignal } & { [E in CallEvent]?: (...data: never[]
 
 /** Starts the worker. `worker`: one of the caller's own, whose script imports `attnscope/worker-host`. */
 export function startWorker(worker: Worker = new Worker(new URL("./worker_host.js", import.meta.url), { type: "module" })): LibraryWorker {
-  const { call, terminate } = connect(worker);
+  const { call, end, failure } = connect(worker);
   return {
-    terminate,
+    get failure() {
+      return failure();
+    },
+    terminate: () => end("the worker was ended"),
     async openGpu(options = {}) {
       const { gpu, adapter, features } = await call("openGpu", [options]);
       return { handle: gpu, adapter, features, memory: () => call("memory", [gpu]), close: () => call("closeGpu", [gpu]) };
@@ -128,8 +133,11 @@ function resultOf(result: SentResult, film: Film): GroundResult {
 function connect(worker: Worker) {
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void; options: Watched }>();
   let next = 1;
-  const failAll = (error: Error) => {
-    for (const { reject } of waiting.values()) reject(error);
+  let failure: DeviceError | undefined;
+  const end = (why: string) => {
+    worker.terminate();
+    failure ??= new DeviceError(why);
+    for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();
   };
   worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
@@ -140,10 +148,11 @@ function connect(worker: Worker) {
     if ("error" in data) call.reject(receiveError(data.error));
     else call.resolve(data.value);
   });
-  worker.addEventListener("error", (event) => failAll(new DeviceError(`the worker failed: ${event.message || "its script cannot be loaded"}`)));
-  const call = <M extends keyof WorkerMethods>(method: M, args: Parameters<WorkerMethods[M]>, options: Watched = {}): Promise<ReturnType<WorkerMethods[M]>> => {
+  worker.addEventListener("error", (event) => end(`the worker failed: ${event.message || "its script cannot be loaded"}`));
+  const call = async <M extends keyof WorkerMethods>(method: M, args: Parameters<WorkerMethods[M]>, options: Watched = {}): Promise<ReturnType<WorkerMethods[M]>> => {
     const { signal } = options;
     signal?.throwIfAborted();
+    if (failure) throw failure;
     const id = next++;
     const cancel = () => worker.postMessage({ id, cancelled: true });
     signal?.addEventListener("abort", cancel);
@@ -151,9 +160,5 @@ function connect(worker: Worker) {
     worker.postMessage({ id, method, args } satisfies Call);
     return answered.finally(() => signal?.removeEventListener("abort", cancel)) as Promise<ReturnType<WorkerMethods[M]>>;
   };
-  const terminate = () => {
-    worker.terminate();
-    failAll(new DeviceError("the worker was ended"));
-  };
-  return { call, terminate };
+  return { call, end, failure: () => failure };
 }
