@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Box } from "../data/preprocess.ts";
 import { NoAdapterError } from "../errors.ts";
 import { isOfItsKind } from "../models/model_card.ts";
@@ -34,15 +34,18 @@ export function App() {
   const change = (some: Partial<PageSettings>) => setSettings((old) => ({ ...old, ...some }));
   const submit = (i: number, phrase: string) => setPhrases((old) => old.map((other, j) => (i === j ? phrase : other)));
 
+  const lastReading = useRef<Promise<ShownFilm>>(null);
   const take = async (reading: Promise<ShownFilm>) => {
+    lastReading.current = reading;
     setFilmError(undefined);
     try {
       const read = await reading;
+      if (reading !== lastReading.current) return; // another film was chosen meanwhile
       setFilm(read);
       setBox(read.box);
       if (read.phrase !== undefined) submit(0, read.phrase);
     } catch (error) {
-      setFilmError(explain(error));
+      if (reading === lastReading.current) setFilmError(explain(error));
     }
   };
 
@@ -56,7 +59,7 @@ export function App() {
       </header>
       <main>
         <div class="side">
-          <FilmPicker disabled={false} samples={samples} onServer={onServer} onFile={(file) => take(readFilm(theWorker(), file))} onSample={(sample) => take(readSample(theWorker(), sample))} />
+          <FilmPicker samples={samples} onServer={onServer} onFile={(file) => take(readFilm(theWorker(), file))} onSample={(sample) => take(readSample(theWorker(), sample))} />
           {filmError && <p class="error" role="alert">{filmError}</p>}
           <Controls settings={settings} layers={engine?.pipeline.model?.layers ?? []} onServer={onServer} onChange={change} />
           {film && <BoxFields box={box} film={film.film} onChange={setBox} />}

@@ -2,7 +2,6 @@ import { useState } from "preact/hooks";
 import type { SampleFilm } from "./film.ts";
 
 interface FilmPickerProps {
-  disabled: boolean;
   samples: readonly SampleFilm[];
   /** The server computes, and gets the film. */
   onServer: boolean;
@@ -11,7 +10,7 @@ interface FilmPickerProps {
 }
 
 /** Takes a film: dropped, chosen, pasted from the samples. */
-export function FilmPicker({ disabled, samples, onServer, onFile, onSample }: FilmPickerProps) {
+export function FilmPicker({ samples, onServer, onFile, onSample }: FilmPickerProps) {
   const [over, setOver] = useState(false);
   const take = (files: FileList | null | undefined) => {
     const file = files?.[0];
@@ -29,7 +28,7 @@ export function FilmPicker({ disabled, samples, onServer, onFile, onSample }: Fi
   return (
     <section class="films" aria-label="Film">
       <label class={`drop${over ? " over" : ""}`} onDrop={drop} onDragOver={drag} onDragLeave={() => setOver(false)}>
-        <input type="file" accept=".png,.jpg,.jpeg,.dcm,image/png,image/jpeg,application/dicom" disabled={disabled} onChange={(event) => { take(event.currentTarget.files); event.currentTarget.value = ""; }} />
+        <input type="file" accept=".png,.jpg,.jpeg,.dcm,image/png,image/jpeg,application/dicom" onChange={(event) => { take(event.currentTarget.files); event.currentTarget.value = ""; }} />
         <span>Drop a PNG, JPEG or DICOM file here, or choose one</span>
         <span class="quiet">{onServer ? "Its pixels are sent to the server that sent this page." : "It stays in this browser."}</span>
       </label>
@@ -38,7 +37,7 @@ export function FilmPicker({ disabled, samples, onServer, onFile, onSample }: Fi
           <summary>Synthetic films</summary>
           <ul class="samples">
             {samples.map((sample) => (
-              <li><button type="button" disabled={disabled} title={sample.phrase} onClick={() => onSample(sample)}><img src={sample.url} alt="" width={64} height={64} loading="lazy" /><span>{sample.label}</span></button></li>
+              <li><button type="button" title={sample.phrase} onClick={() => onSample(sample)}><img src={sample.url} alt="" width={64} height={64} loading="lazy" /><span>{sample.label}</span></button></li>
             ))}
           </ul>
         </details>
