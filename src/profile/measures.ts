@@ -2,8 +2,6 @@ import type { ProfileRow } from "../gpu/profile.ts";
 import type { Peaks } from "../peaks.ts";
 import { quantile } from "../statistics.ts";
 
-export { quantile };
-
 /** What a device reaches at best, measured in the same run: the scale on which kernels are judged. */
 export interface Roofs extends Peaks {
   /** Least milliseconds of a dispatch that does nothing, by the same timestamps; 0 where there are none. */
