@@ -9,7 +9,7 @@ import { InputError } from "../src/errors.ts";
 import type { AdapterFacts } from "../src/gpu/gpu.ts";
 import { openGpu } from "../src/gpu/open_node.ts";
 import { type MakeCases, fewestRounds, printFamily, takeFamilies } from "./harness.ts";
-import { compareRuns, describeComparison } from "./tools/compare.ts";
+import { checkRounds, compareRuns, describeComparison } from "./tools/compare.ts";
 import { type FamilyResult, readResults, resultsFile, saveResults } from "./tools/results_file.ts";
 import { watchKernel } from "./tools/watch.ts";
 
@@ -72,6 +72,8 @@ async function timeFamilies(names: readonly string[], { rounds, shapes, save, co
   if (unknown.length > 0) throw new InputError("bench", `no family ${unknown.join(", ")}; there are ${families.join(", ")}`);
   const wanted = names.length > 0 ? names : families;
   const earlier = compare === undefined ? undefined : readResults(compare);
+  const before = earlier?.results.filter(({ family }) => wanted.includes(family)) ?? [];
+  if (compare) checkRounds(compare, before, rounds);
   const print = json ? log : console.log;
   const results: FamilyResult[] = [];
   let adapter: AdapterFacts | undefined;
@@ -94,7 +96,7 @@ async function timeFamilies(names: readonly string[], { rounds, shapes, save, co
   if (json) printJson(file);
   if (save) await saveResults(save, file);
   if (!compare || !earlier) return;
-  const comparison = compareRuns(earlier.results.filter(({ family }) => wanted.includes(family)), results);
+  const comparison = compareRuns(before, results);
   print(`\n# against ${compare} (${earlier.version}, ${earlier.commit}, ${earlier.date.slice(0, 10)}, ${earlier.driver})\n${describeComparison(comparison)}`);
   if (comparison.cases.some(({ verdict }) => verdict === "slower")) process.exitCode = exitCodes.checkFailed;
 }

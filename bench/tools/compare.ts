@@ -1,7 +1,8 @@
+import { InputError } from "../../src/errors.ts";
 import { textTable } from "../../src/profile/text_table.ts";
 import { formatMs } from "../../src/profile/units.ts";
 import { median } from "../../src/statistics.ts";
-import { holm, rankTest } from "./rank_test.ts";
+import { holm, leastP, rankTest } from "./rank_test.ts";
 import type { FamilyResult } from "./results_file.ts";
 
 /** A case in two runs. */
@@ -65,6 +66,17 @@ function noiseBetweenRuns(changes: readonly number[]): number {
   const middle = median(changes);
   const deviation = median(changes.map((change) => Math.abs(change - middle))) / 0.6745;
   return Math.max(leastChange, Math.exp(deviations * deviation) - 1);
+}
+
+/**
+ * Refuses a comparison that could find nothing: with all cases taken into account, no difference over so few rounds is
+ * significant. @throws InputError
+ */
+export function checkRounds(path: string, before: readonly FamilyResult[], rounds: number): void {
+  const earlier = Math.min(...before.map(({ roundsMs }) => roundsMs.length));
+  const p = Math.min(1, before.length * leastP(earlier, rounds));
+  if (before.length === 0 || p < significance) return;
+  throw new InputError(path, `${before.length} cases of ${earlier} rounds beside ${rounds} can tell no change (p is ${p.toPrecision(2)} at best); compare fewer families, or take more rounds in both runs`);
 }
 
 /** A comparison for a terminal, the largest changes first. */

@@ -28,6 +28,13 @@ function added(a: readonly number[], b: readonly number[], by: number): number[]
   return Array.from({ length: Math.max(a.length, b.length + by) }, (_, u) => (a[u] ?? 0) + (b[u - by] ?? 0));
 }
 
+/** The least p that the rank test can give for samples of these sizes, however different: the first all above or all below the second. */
+export function leastP(n: number, m: number): number {
+  let ways = 1;
+  for (let i = 1; i <= n; i++) ways = (ways * (m + i)) / i;
+  return Math.min(1, 2 / ways);
+}
+
 /** The p values with Holm's correction (1979): what is found in many tests at once is found by chance with at most that probability. */
 export function holm(p: readonly number[]): number[] {
   const order = p.map((_, i) => i).sort((i, j) => p[i] - p[j]);
