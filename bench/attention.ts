@@ -6,6 +6,7 @@ import { type AttentionSaved, attentionBackward, attentionBackwardVariants } fro
 import { bytesOf } from "../src/ops/check.ts";
 import { full, zeros } from "../src/ops/fill.ts";
 import { deviceFacts } from "../src/ops/grid.ts";
+import type { Tensor } from "../src/tensor.ts";
 import { type BenchCase, type BenchResult, benchMain, shapesOf, together } from "./harness.ts";
 
 /** The family's own, or those that were asked for. */
@@ -96,8 +97,15 @@ function accumulationCase(gpu: Gpu): BenchCase {
   const captured = upload(gpu, randomValues(batch * sets * queries, 1), [batch, sets, queries]);
   const weights = upload(gpu, randomValues(batch, 2), [batch]);
   const sink = zeros(gpu, [1, sets, queries]);
-  const run = () => (accumulateCapture(sink, captured, { weights }), together([]));
-  return { name: "accumulate 10 x 3 sets x 4096", variant: "", flops: 2 * captured.size, bytes: bytesOf(captured), run };
+  const accumulate = (into: Tensor) => (accumulateCapture(into, captured, { weights }), into);
+  return {
+    name: "accumulate 10 x 3 sets x 4096",
+    variant: "",
+    flops: 2 * captured.size,
+    bytes: bytesOf(captured),
+    run: () => (accumulate(sink), together([])),
+    runAfresh: () => accumulate(zeros(gpu, sink.shape)),
+  };
 }
 
 function printCaptureCosts(results: readonly BenchResult[], print: (line: string) => void): void {

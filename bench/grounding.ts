@@ -14,10 +14,7 @@ await benchMain((gpu) => {
   const greys = [301, 302].map((seed) => upload(gpu, randomValues(timesteps * side ** 2, seed).map((value) => Math.floor(128 * (value + 1))), [timesteps, side ** 2]));
   const layerBytes = bytesOf(...comb.map(({ maps }) => maps));
   const productFlops = sides.reduce((sum, native) => sum + planMapProduct(timesteps, native).flops, 0);
-  const merge = (reading: "paper" | "compat") => () => {
-    const merged = mergeBiases({ comb, img, txt, side }, { kind: "mixture", reading });
-    return { free: () => Object.values(merged).forEach((tensor) => tensor.free()) };
-  };
+  const merge = (reading: "paper" | "compat") => () => together(Object.values(mergeBiases({ comb, img, txt, side }, { kind: "mixture", reading })));
   return [
     ...(["blocks", "naive"] as const).map((variant) => ({
       name: `map product ${timesteps} of ${side}x${side}`,

@@ -20,10 +20,12 @@ export interface BenchCase {
   bytes: number;
   /** Records the work; what it returns is freed after each run. */
   run: () => BenchOutput;
+  /** Where `run` changes its tensors in place: the same on fresh ones, which it returns. */
+  runAfresh?: () => BenchOutput;
 }
 
 /** A timed case: median and least milliseconds over the rounds. */
-export interface BenchResult extends Omit<BenchCase, "run"> {
+export interface BenchResult extends Omit<BenchCase, "run" | "runAfresh"> {
   medianMs: number;
   leastMs: number;
   gflops: number;
@@ -42,8 +44,8 @@ export function together(made: Iterable<Tensor | undefined>): BenchOutput {
 
 /** Runs before any is counted. */
 export const warmUps = 2;
-/** Fewest rounds that a comparison is made from. */
-export const fewestRounds = 7;
+/** Fewest rounds that are timed: as many in two runs tell a change among a thousand cases. */
+export const fewestRounds = 9;
 const roundMs = 60;
 
 /** Work to time, which may wait for the device in its middle. */
@@ -88,7 +90,7 @@ export async function bench(gpu: Gpu, cases: readonly BenchCase[], rounds = fewe
   const repeats: number[] = [];
   for (const { run } of cases) repeats.push(await repeatsOf(gpu, run));
   const times = await timeInTurns(gpu, cases.map(({ run }, i) => () => timeRuns(gpu, run, repeats[i])), rounds);
-  return cases.map(({ run: _, ...facts }, i) => {
+  return cases.map(({ run: _run, runAfresh: _runAfresh, ...facts }, i) => {
     const medianMs = median(times[i].roundsMs);
     return { ...facts, medianMs, leastMs: Math.min(...times[i].roundsMs), gflops: facts.flops / medianMs / 1e6, gbps: facts.bytes / medianMs / 1e6, ...times[i] };
   });

@@ -5,7 +5,7 @@ import { scale } from "../src/ops/pointwise.ts";
 import { Tape } from "../src/tape.ts";
 import type { Tensor } from "../src/tensor.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
-import { benchMain } from "./harness.ts";
+import { benchMain, together } from "./harness.ts";
 
 await benchMain((gpu) => {
   const dloss = upload(gpu, Float32Array.of(1), [1]);
@@ -20,7 +20,8 @@ await benchMain((gpu) => {
     const both = () => {
       const tape = new Tape(gpu);
       tape.watch(watched);
-      return gpu.scope("bench", () => backward(tape, tape.run(run), dloss));
+      const gradients = gpu.scope("bench", () => backward(tape, tape.run(run), dloss));
+      return together(watched.map((tensor) => gradients.get(tensor)));
     };
     return [
       { name, variant: "forward", flops: 0, bytes, run: () => gpu.scope("bench", run) },

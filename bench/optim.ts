@@ -28,18 +28,24 @@ await benchMain((gpu) => {
     ...sizes.flatMap((size) => {
       const [weight, gradient, mean, average] = [1, 2, 3, 4].map((seed) => upload(gpu, randomValues(size, seed), [size]));
       const square = upload(gpu, randomValues(size, 4).map(Math.abs), [size]);
+      const copies = (ema: boolean) => ({ weight: scale(weight, 1), mean: scale(mean, 1), square: scale(square, 1), average: ema ? scale(average, 1) : undefined });
+      const update = (ema: boolean) => {
+        const changed = copies(ema);
+        const run = (tensors = changed) => adamW({ gradient, ...tensors }, options);
+        const runAfresh = () => {
+          const fresh = copies(ema);
+          run(fresh);
+          return together(Object.values(fresh));
+        };
+        return { run: () => (run(), together([])), runAfresh };
+      };
       const shared = { name: `${size} weights`, flops: 0 };
       const moved = (tensors: number) => tensors * bytesOf(weight);
       return [
         { ...shared, variant: "copy", bytes: moved(2), run: () => scale(weight, 1) },
         { ...shared, variant: "sum of squares", bytes: moved(1), run: () => sumOfSquares([gradient]) },
-        {
-          ...shared,
-          variant: "AdamW",
-          bytes: moved(7),
-          run: () => (adamW({ weight, gradient, mean, square }, options), together([])),
-        },
-        { ...shared, variant: "AdamW and EMA", bytes: moved(9), run: () => (adamW({ weight, gradient, mean, square, average }, options), together([])) },
+        { ...shared, variant: "AdamW", bytes: moved(7), ...update(false) },
+        { ...shared, variant: "AdamW and EMA", bytes: moved(9), ...update(true) },
       ];
     }),
   ];

@@ -9,7 +9,8 @@ const sizes = [[4096 * 320], [4096 * 320 + 1]] as const;
 
 await benchMain((gpu) =>
   shapesOf(["elements"], sizes).flatMap(([size]) => {
-    const [x, dy, sum] = [1, 2, 3].map((seed) => upload(gpu, randomValues(size, seed), [size]));
+    const [x, dy, start] = [1, 2, 3].map((seed) => upload(gpu, randomValues(size, seed), [size]));
+    const sum = scale(start, 1);
     const shared = { name: `${size} elements`, flops: size };
     const moved = (tensors: number) => tensors * bytesOf(x);
     return [
@@ -17,7 +18,7 @@ await benchMain((gpu) =>
       { ...shared, variant: "silu", bytes: moved(2), run: () => silu(x) },
       { ...shared, variant: "silu backward", bytes: moved(3), run: () => siluBackward(dy, x) },
       { ...shared, variant: "add", bytes: moved(3), run: () => add(x, dy) },
-      { ...shared, variant: "add into", bytes: moved(3), run: () => (addInto(sum, x), together([])) },
+      { ...shared, variant: "add into", bytes: moved(3), run: () => (addInto(sum, x), together([])), runAfresh: () => addInto(scale(start, 1), x) },
     ];
   }),
 );

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { MakeCases } from "../bench/harness.ts";
+import { type MakeCases, together } from "../bench/harness.ts";
 import { watchKernel } from "../bench/tools/watch.ts";
 import { testGpu } from "../shaders-test/harness.ts";
 import { randomValues, upload } from "../shaders-test/values.ts";
 import { packageRoot } from "../src/cli/package.ts";
+import { addInto } from "../src/ops/accumulate.ts";
+import { scale } from "../src/ops/pointwise.ts";
 import { softmax } from "../src/ops/softmax.ts";
 import { temporaryFolder } from "./cli_process.ts";
 
@@ -50,6 +52,24 @@ test("a watched kernel is judged at every save", async () => {
   assert.match(await afterSaving(source), /softmax 8x64: right, .* x as fast as last/);
   controller.abort();
   await watching;
+});
+
+test("a kernel that changes tensors in place is checked on fresh ones, and not at all where none are returned", async () => {
+  const sums: MakeCases = (device) => {
+    const [x, start] = [1, 2].map((seed) => upload(device, randomValues(64, seed), [64]));
+    const sum = scale(start, 1);
+    const shared = { variant: "", flops: 64, bytes: 12 * 64, run: () => (addInto(sum, x), together([])) };
+    return [{ ...shared, name: "seen", runAfresh: () => addInto(scale(start, 1), x) }, { ...shared, name: "unseen" }];
+  };
+  const lines: string[] = [];
+  const controller = new AbortController();
+  const print = (line: string) => {
+    lines.push(line);
+    if (/^ {2}\d+\.\d s$/.test(line)) controller.abort();
+  };
+  await watchKernel({ gpu, kernel: "pointwise/add_into_vec4", kernelsFolder: join(packageRoot, "kernels"), families: [sums], print, signal: controller.signal });
+  assert.match(lines[1], /^ {2}seen: right, error 0\.0e\+0 /);
+  assert.match(lines[2], /^ {2}unseen: not checked; /);
 });
 
 test("a kernel that no case uses is refused", async () => {
