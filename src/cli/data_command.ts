@@ -13,10 +13,10 @@ import { wholeNumber } from "./numbers.ts";
 import { createProgress } from "./progress.ts";
 import { precomputeCommand } from "./precompute.ts";
 
-/** `data phantom|check`. */
+/** `data phantom|check|precompute`. */
 export function dataCommand(): Command {
   return new Command("data")
-    .description("make the synthetic data set, check a real one")
+    .description("make the synthetic data set, check a real one, encode one for training")
     .addHelpText("after", "\nExample:\n  $ attnscope data phantom --count 10000 --seed 1 --out phantom")
     .addCommand(phantomCommand())
     .addCommand(checkCommand())
