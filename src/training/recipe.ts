@@ -36,7 +36,7 @@ export interface Recipe {
   minSnrGamma: number;
   /** Standard deviation of a shift of each channel's noise; 0: none. */
   noiseOffset: number;
-  /** Timesteps are drawn uniformly, or as 1000 Beta(a, b). */
+  /** Timesteps are drawn uniformly, or as Beta(a, b) times the schedule's number of training timesteps. */
   timesteps: "uniform" | readonly [a: number, b: number];
   /** How often a text is replaced by the empty one, which guidance needs. */
   textDrop: number;
