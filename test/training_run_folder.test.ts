@@ -134,13 +134,13 @@ test("a lock that another process took is told of, and left to it", async (t) =>
 
 // --- longer runs -----------------------------------------------------------------------------------------------------
 
-async function runToy(out: string, recipe: Recipe, resume = true): Promise<RunResult> {
+async function runToy(out: string, recipe: Recipe, resume = true, watch: { close?: () => Promise<void>; onStep?: () => void } = {}): Promise<RunResult> {
   const toy = toyModel();
   const task = toyTask(gpu, recipe, toy);
   try {
     return await runTraining(gpu, {
-      out, recipe, task, resume, about: {}, saveEvery: 3, keep: 2, divergence: 3, tell: () => undefined, onStep: () => undefined,
-      parts: [{ place: toyPlace, model: toy.model, start: initialWeights(toy.model.parameters, recipe.seed) }],
+      out, recipe, task, resume, about: {}, saveEvery: 3, keep: 2, divergence: 3, tell: () => undefined, onStep: watch.onStep ?? (() => undefined),
+      parts: [{ place: toyPlace, model: toy.model, start: { ...initialWeights(toy.model.parameters, recipe.seed), close: watch.close } }],
     });
   } finally {
     task.free();
@@ -160,6 +160,17 @@ test("a run at a constant rate can be made longer, to the bits of one that was s
   await assert.rejects(runToy(longer, { ...constant(8), learningRate: 1 }), /recipe.learningRate is 0.01 there and 1 here; give/);
   await runToy(cosine, toyRecipe(4));
   await assert.rejects(runToy(cosine, toyRecipe(8)), /recipe.maxSteps is 4 there and 8 here \(the cosine ends there: only a run with --schedule constant can be made longer\)/);
+});
+
+test("the file that a run starts from is closed before its first step, and where none is taken", async () => {
+  const folder = temporaryFolder();
+  const events: string[] = [];
+  const watch = { close: async () => void events.push("closed"), onStep: () => void events.push("step") };
+  await runToy(folder, toyRecipe(2), true, watch);
+  assert.deepEqual(events.slice(0, 3), ["closed", "step", "step"]);
+  events.length = 0;
+  await assert.rejects(runToy(folder, toyRecipe(2), false, watch), /holds a run already/);
+  assert.deepEqual(events, ["closed"]);
 });
 
 test("a folder that holds a run is not begun anew, nor left locked", async () => {

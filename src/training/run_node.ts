@@ -21,9 +21,9 @@ export interface RunPart {
   readonly place: PartPlace;
   /** Built and not loaded: the run fills its parameters, and frees them in the end. */
   readonly model: Model;
-  /** By the model's keys, or with the place's prefix before them. Closed once it was read, where it is a file. */
+  /** By the model's keys, or with the place's prefix before them. A file is closed once it was read, and where the run ends before. */
   readonly start: TensorSource & {
-    /** Releases the file. */
+    /** Releases the file; does nothing where that is done. */
     close?(): Promise<void>;
   };
 }
@@ -108,6 +108,7 @@ async function runLocked(gpu: Gpu, options: RunOptions, lost: AbortSignal): Prom
     for (const { place, model, start } of options.parts) {
       const sources = earlier?.parts.get(place.folder) ?? { weights: start };
       parts.push(await createTrainedPart(gpu, model, place, sources, { dtype: recipe.dtype, ema: recipe.emaDecay > 0 }));
+      await start.close?.();
     }
     const running = (optimisation = new Optimisation(gpu, recipe, parts, task.loss, earlier?.state));
     await train({
