@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { testGpu } from "../shaders-test/harness.ts";
@@ -8,11 +8,13 @@ import { readFilm } from "../src/data/decode_node.ts";
 import { InputError } from "../src/errors.ts";
 import { BertModel, readBertConfig } from "../src/models/bert.ts";
 import { loadLatentDiffusion, loadLatentEncoders } from "../src/models/ldm.ts";
+import { readUNetConfig, textWidths } from "../src/models/unet_config.ts";
 import { loadPipeline } from "../src/node.ts";
 import { nodePlatform } from "../src/platform_node.ts";
 import { assembleModel } from "../src/training/assemble_model_node.ts";
 import { openModelFolder } from "../src/training/model_folder_node.ts";
 import { temporaryFolder } from "./cli_process.ts";
+import { changeJson } from "./golden_folders.ts";
 import { bertTokenizer, randomTensors, renamed, safetensors, torchFile } from "./published_encoders.ts";
 
 const gpu = await testGpu();
@@ -69,6 +71,24 @@ test("an encoder of another width is refused before weights are read, with and w
       return true;
     });
   }
+});
+
+test("of a U-Net's resolutions, those with attention read the text", () => {
+  const levels = ["DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"];
+  const widths = (cross_attention_dim: number | number[], mid_block_type = "UNetMidBlock2D") => textWidths(readUNetConfig("config.json", {
+    block_out_channels: [8, 8, 8], cross_attention_dim, down_block_types: levels, up_block_types: levels.map((name) => name.replace("Down", "Up")), mid_block_type,
+  }));
+  assert.deepEqual(widths([32, 64, 16]), [64]);
+  assert.deepEqual(widths([32, 64, 16], "UNetMidBlock2DCrossAttn"), [64, 16]);
+  assert.deepEqual(widths(64, "UNetMidBlock2DCrossAttn"), [64]);
+});
+
+test("an encoder that fits only resolutions without attention is refused", async () => {
+  const model = temporaryFolder();
+  for (const part of ["vae", "scheduler", "text_encoder", "tokenizer"]) symlinkSync(join(shippedModel, part), join(model, part));
+  cpSync(join(shippedModel, "unet", "config.json"), join(model, "unet", "config.json"));
+  changeJson<{ block_out_channels: number[] }>(join(model, "unet", "config.json"), (config) => ({ ...config, cross_attention_dim: config.block_out_channels.map((_, i, { length }) => (i === length - 1 ? 32 : 64)) }));
+  await assert.rejects(loadLatentEncoders(gpu, nodePlatform, nodePlatform.openFolder(model)), /the text encoder gives 64 channels, the U-Net of .* reads 32 \(cross_attention_dim\)/);
 });
 
 test("a U-Net trained with another encoder is saved with it", async () => {

@@ -10,6 +10,7 @@ import { loadModel } from "../models/load.ts";
 import { LORA_FILE, LORA_FOLDER, LORA_PREFIX, attachLora } from "../models/lora.ts";
 import { type Model, freeModel } from "../models/parameters.ts";
 import type { OpenedTextEncoder } from "../models/text_encoder_folder.ts";
+import { textWidths } from "../models/unet_config.ts";
 import { nodePlatform } from "../platform_node.ts";
 import { assembleModel, checkModelPlace } from "../training/assemble_model_node.ts";
 import { AttributeHeads, encoderRecipe, encoderTask } from "../training/encoder_training.ts";
@@ -107,7 +108,8 @@ async function unetTraining(gpu: Gpu, options: UNetOptions, recipe: Recipe, tell
   if (await openFolder(options.model).has(`${LORA_FOLDER}/${LORA_FILE}`)) throw new InputError("--model", `${options.model} has a LoRA, which a training does not build on; name the model that it was made for, and to go on with it, this one with --start-from`);
   const [unet, schedule, vae, data] = [await model.unet(), await model.schedule(), await model.vae(), await openLatents(options.data)];
   if (schedule.predictionType !== recipe.predictionType) throw new InputError("--prediction-type", `is ${recipe.predictionType}, ${model.name}/scheduler says ${schedule.predictionType}; give the same in both`);
-  if (data.textShape[1] !== unet.config.levels[0].contextWidth) throw new InputError(options.data, `has texts of ${data.textShape[1]} channels, the U-Net reads ${unet.config.levels[0].contextWidth}; precompute with this model`);
+  const [textWidth, widths] = [data.textShape[1], textWidths(unet.config)];
+  if (widths.some((width) => width !== textWidth)) throw new InputError(options.data, `has texts of ${textWidth} channels, the U-Net reads ${widths.join(" and ")}; precompute with this model`);
   const live = recipe.trainTextEncoder ? await model.textEncoder() : undefined;
   const frozen: Model[] = [];
   const lora = recipe.loraRank > 0 ? await loraPart(gpu, model, unet, options, recipe, frozen) : undefined;

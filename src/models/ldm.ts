@@ -14,7 +14,7 @@ import { type Model, freeModel } from "./parameters.ts";
 import type { TextEncoderModel } from "./text_encoder.ts";
 import { type TextEncoderPlace, findTextEncoder, openTextEncoder, ownTextEncoder } from "./text_encoder_folder.ts";
 import { UNet2DConditionModel } from "./unet.ts";
-import { type UNetConfig, readUNetConfig } from "./unet_config.ts";
+import { type UNetConfig, readUNetConfig, textWidths } from "./unet_config.ts";
 import { AutoencoderKL, readVaeConfig } from "./vae.ts";
 
 /** Options of `loadLatentDiffusion`. */
@@ -198,11 +198,12 @@ async function textEncoderPlace(platform: Platform, folder: FolderSource, { text
 }
 
 /** A U-Net must fit the encoders it is used with. */
-function checkUNetFits(name: string, { levels, inChannels }: UNetConfig, { vae, textEncoder, textEncoderName }: Encoders): void {
-  const { contextWidth } = levels[0];
-  if (contextWidth !== textEncoder.width) {
+function checkUNetFits(name: string, config: UNetConfig, { vae, textEncoder, textEncoderName }: Encoders): void {
+  const { inChannels } = config;
+  const widths = textWidths(config);
+  if (widths.some((width) => width !== textEncoder.width)) {
     const where = textEncoderName ?? name;
-    throw new InputError(where, `the text encoder gives ${textEncoder.width} channels, the U-Net of ${name} reads ${contextWidth} (cross_attention_dim); use the encoder that the U-Net was trained with`);
+    throw new InputError(where, `the text encoder gives ${textEncoder.width} channels, the U-Net of ${name} reads ${widths.join(" and ")} (cross_attention_dim); use the encoder that the U-Net was trained with`);
   }
   if (inChannels !== vae.config.latentChannels) throw new InputError(name, `the U-Net reads ${inChannels} channels, the VAE's latent has ${vae.config.latentChannels}`);
 }

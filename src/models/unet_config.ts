@@ -42,6 +42,12 @@ export interface UNetConfig {
   levels: UNetLevel[];
 }
 
+/** Channels of the texts that the attention layers of a U-Net read, each width once: one where an encoder can fit it. */
+export function textWidths({ levels, midAttention }: UNetConfig): number[] {
+  const reading = levels.filter((level, i) => level.downAttention || level.upAttention || (midAttention && i === levels.length - 1));
+  return [...new Set(reading.map(({ contextWidth }) => contextWidth))];
+}
+
 /** Settings of diffusers' U-Net that change the arithmetic, with the values that are implemented. */
 const supported: Readonly<Record<string, readonly unknown[]>> = {
   _class_name: ["UNet2DConditionModel"],
