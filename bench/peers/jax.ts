@@ -86,12 +86,12 @@ function jaxOps({ numpy: np, nn, lax }: Jax, weightOf: (key: string, make: () =>
 
 /** jax-js on Dawn for Node: each work is one jitted function; arrays stay on the device. */
 export async function openJax(): Promise<Engine> {
-  const adapter = await provideNavigatorGpu();
+  const { facts, wait } = await provideNavigatorGpu();
   const jax: Jax = await import("@jax-js/jax");
   if (!(await jax.init("webgpu")).includes("webgpu")) throw new Error("its WebGPU backend did not start");
   jax.defaultDevice("webgpu");
   return {
-    facts: { version: versionOf("@jax-js/jax"), ...adapter },
+    facts: { version: versionOf("@jax-js/jax"), ...facts },
     async prepare(work: Work) {
       const weights = new Map<string, JaxArray>();
       const weightOf = (key: string, make: () => JaxArray): JaxArray => weights.get(key) ?? (weights.set(key, make()).get(key) as JaxArray);
@@ -112,7 +112,7 @@ export async function openJax(): Promise<Engine> {
           drop();
           const all: Record<string, JaxArray>[] = [];
           for (let i = 0; i < times; i++) all.push(step(Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, x.ref]))));
-          await Promise.all(all.flatMap((of) => Object.values(of)).map((output) => output.blockUntilReady()));
+          await wait(Promise.all(all.flatMap((of) => Object.values(of)).map((output) => output.blockUntilReady())));
           outputs = all.pop() ?? {};
           for (const of of all) Object.values(of).forEach((output) => output.dispose());
         },

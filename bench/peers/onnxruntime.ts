@@ -75,13 +75,13 @@ function createEngine({ ort, facts, sessionOptions, input, wait }: Transport, fu
 
 /** ONNX Runtime's WebAssembly build, its WebGPU provider on Dawn for Node; tensors stay on the device. */
 export async function openOnnxRuntimeWeb({ fusedAttention }: { fusedAttention: boolean }): Promise<Engine> {
-  const adapter = await provideNavigatorGpu();
+  const { facts, wait } = await provideNavigatorGpu();
   const ort = (await import("onnxruntime-web/webgpu")) as unknown as Ort;
   ort.env.wasm.numThreads = 1;
   return createEngine(
     {
       ort,
-      facts: { version: versionOf("onnxruntime-web"), ...adapter },
+      facts: { version: versionOf("onnxruntime-web"), ...facts },
       sessionOptions: { preferredOutputLocation: "gpu-buffer" },
       async input(values, dims) {
         const device = await ort.env.webgpu.device;
@@ -89,7 +89,7 @@ export async function openOnnxRuntimeWeb({ fusedAttention }: { fusedAttention: b
         device.queue.writeBuffer(buffer, 0, values as Float32Array<ArrayBuffer>);
         return ort.Tensor.fromGpuBuffer(buffer, { dataType: values instanceof Int32Array ? "int32" : "float32", dims });
       },
-      wait: async () => (await ort.env.webgpu.device).queue.onSubmittedWorkDone(),
+      wait: async () => wait((await ort.env.webgpu.device).queue.onSubmittedWorkDone()),
     },
     fusedAttention,
   );

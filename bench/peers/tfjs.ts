@@ -91,7 +91,7 @@ function tfOps(tf: Tf, weightOf: (key: string, make: () => TfTensor) => TfTensor
 
 /** TensorFlow.js's WebGPU backend on Dawn for Node; tensors stay on the device. */
 export async function openTfjs(): Promise<Engine> {
-  const adapter = await provideNavigatorGpu();
+  const { facts, wait } = await provideNavigatorGpu();
   const tf: Tf = await import("@tensorflow/tfjs-core");
   await import("@tensorflow/tfjs-backend-webgpu");
   // Small tensors would be computed on the processor.
@@ -99,7 +99,7 @@ export async function openTfjs(): Promise<Engine> {
   if (!(await tf.setBackend("webgpu"))) throw new Error("its WebGPU backend did not start");
   const backend: { device: GPUDevice; endComputePassEncoder(): void; submitQueue(): void; commandEncoder: object | null } = tf.backend();
   return {
-    facts: { version: versionOf("@tensorflow/tfjs-backend-webgpu"), ...adapter },
+    facts: { version: versionOf("@tensorflow/tfjs-backend-webgpu"), ...facts },
     async prepare(work: Work) {
       const weights = new Map<string, TfTensor>();
       const weightOf = (key: string, make: () => TfTensor): TfTensor => weights.get(key) ?? (weights.set(key, tf.keep(make())).get(key) as TfTensor);
@@ -119,7 +119,7 @@ export async function openTfjs(): Promise<Engine> {
             backend.endComputePassEncoder();
             backend.submitQueue();
           }
-          await backend.device.queue.onSubmittedWorkDone();
+          await wait(backend.device.queue.onSubmittedWorkDone());
         },
         read: async () => Object.fromEntries(await Promise.all(Object.entries(outputs).map(async ([name, tensor]) => [name, await tensor.data()]))),
         free: () => drop([...Object.values(outputs), ...Object.values(inputs), ...weights.values()]),
