@@ -2,17 +2,18 @@ import { textTable } from "../../src/profile/text_table.ts";
 import { formatMs } from "../../src/profile/units.ts";
 import { median } from "../../src/statistics.ts";
 import type { EngineFacts, Work } from "./engine.ts";
-import type { Measured } from "./measure.ts";
+import { type Measured, isCounted } from "./measure.ts";
 
 /** How the product stands to the best peer on a work, or to itself without the map. */
 export interface Bar {
   work: string;
   /** What ours is compared with. */
   against: string;
-  /** Median of their time over the median of ours; of a cost, ours with over ours without. */
-  ratio: number;
+  /** Median of their time over the median of ours; of a cost, ours with over ours without. Absent where one of the two has no times that count. */
+  ratio?: number;
   /** What is asked for; absent where nothing is. */
   bar?: number;
+  /** False where ours failed; absent where nothing is asked for, or no peer has times that count. */
   met?: boolean;
 }
 
@@ -22,24 +23,30 @@ const mapCost = 1.03;
 /** The median of an engine's rounds. */
 export const medianMs = ({ roundsMs }: Measured): number => median(roundsMs);
 
-/** The bars of a work: none where ours has no correct times. */
+/** The bars of a work: missed where ours has no times that count. */
 export function barsOf({ name, bar }: Work, results: readonly Measured[]): Bar[] {
-  const counted = results.filter(({ correct, reason, roundsMs }) => correct && !reason && roundsMs.length > 0);
-  const ours = counted.find(({ role }) => role === "ours");
-  if (!ours) return [];
-  const peers = counted.filter(({ role }) => role === "peer").sort((a, b) => medianMs(a) - medianMs(b));
-  const bars: Bar[] = [];
-  if (peers.length > 0) {
-    const ratio = medianMs(peers[0]) / medianMs(ours);
-    bars.push({ work: name, against: peers[0].engine, ratio, bar, met: bar === undefined ? undefined : ratio >= bar });
-  }
-  const without = counted.find(({ role }) => role === "ours without the map");
-  if (without) {
-    // Round by round: both ran within a second of each other.
-    const ratio = median(ours.roundsMs.map((ms, i) => ms / without.roundsMs[i]));
-    bars.push({ work: name, against: "itself without the map", ratio, bar: mapCost, met: ratio <= mapCost });
-  }
+  const ours = results.find(({ role }) => role === "ours");
+  const without = results.find(({ role }) => role === "ours without the map");
+  const peers = results.filter((result) => result.role === "peer" && isCounted(result)).sort((a, b) => medianMs(a) - medianMs(b));
+  const bars = [barBesidePeer({ name, bar }, ours, peers[0])];
+  if (without) bars.push(mapCostBar(name, ours, without));
   return bars;
+}
+
+function barBesidePeer({ name, bar }: Pick<Work, "name" | "bar">, ours: Measured | undefined, best: Measured | undefined): Bar {
+  const shared = { work: name, against: best?.engine ?? "no correct peer", bar };
+  if (!ours || !isCounted(ours)) return { ...shared, met: false };
+  if (!best) return shared;
+  const ratio = medianMs(best) / medianMs(ours);
+  return { ...shared, ratio, met: bar === undefined ? undefined : ratio >= bar };
+}
+
+function mapCostBar(work: string, ours: Measured | undefined, without: Measured): Bar {
+  const shared = { work, against: "itself without the map", bar: mapCost };
+  if (!ours || !isCounted(ours) || !isCounted(without)) return { ...shared, met: false };
+  // Round by round: both ran within a second of each other.
+  const ratio = median(ours.roundsMs.map((ms, i) => ms / without.roundsMs[i]));
+  return { ...shared, ratio, met: ratio <= mapCost };
 }
 
 /** The times of a work's engines, for a terminal. */
@@ -58,7 +65,7 @@ export function timesTable({ flops }: Work, results: readonly Measured[]): strin
 
 /** All bars, for a terminal. */
 export function barsTable(bars: readonly Bar[]): string {
-  const rows = bars.map(({ work, against, ratio, bar, met }) => [work, against, ratio.toFixed(2), bar?.toFixed(2) ?? "", met === undefined ? "" : met ? "met" : "MISSED"]);
+  const rows = bars.map(({ work, against, ratio, bar, met }) => [work, against, ratio?.toFixed(2) ?? "", bar?.toFixed(2) ?? "", met === undefined ? "" : met ? "met" : "MISSED"]);
   return textTable(["work", "against", "ratio", "bar", ""], rows, 2);
 }
 

@@ -8,7 +8,7 @@ import { words } from "../tools/options.ts";
 import { commitNow } from "../tools/results_file.ts";
 import { engines } from "./engines.ts";
 import { ensurePeers } from "./install.ts";
-import { type Measured, createContest } from "./measure.ts";
+import { type Measured, createContest, isCounted } from "./measure.ts";
 import { type Bar, barsOf, barsTable, engineLines, timesTable } from "./report.ts";
 import { works } from "./work.ts";
 
@@ -58,7 +58,7 @@ async function run(names: readonly string[], { rounds, limit, peers: asked, save
   }
   print(`\n# Median of the best correct peer over the median of ours, ${rounds} rounds\n${barsTable(bars)}\n\n${engineLines(contest.facts, contest.unavailable)}`);
   if (json) printJson(file());
-  if (results.some(({ role, correct }) => role !== "peer" && !correct)) process.exitCode = exitCodes.checkFailed;
+  if (results.some((result) => result.role !== "peer" && !isCounted(result))) process.exitCode = exitCodes.checkFailed;
 }
 
 await program.parseAsync().catch((error) => {
