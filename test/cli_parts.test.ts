@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { EvaluationCount } from "../src/cli/evaluation_count.ts";
@@ -66,6 +66,18 @@ describe("the output folder", () => {
     assert.equal(await run(identity, "second"), "film__effusion");
     assert.equal(readFileSync(join(path, "film__effusion", "map.npy"), "utf8"), "second");
     assert.equal(readFileSync(join(path, "film__effusion-2", "map.npy"), "utf8"), "other");
+  });
+
+  test("an earlier result stays where the new one cannot take its place", async () => {
+    const path = temporaryFolder();
+    const output = await openOutputFolder(path);
+    await add(output, "film__effusion", identity, "first");
+    await output.close();
+    const again = await openOutputFolder(path);
+    await assert.rejects(again.add("film__effusion", identity, async (at) => rmSync(at, { recursive: true })), /film__effusion: cannot be written \(ENOENT\)/);
+    await again.close();
+    assert.deepEqual(readdirSync(path), ["film__effusion"]);
+    assert.equal(readFileSync(join(path, "film__effusion", "map.npy"), "utf8"), "first");
   });
 
   test("folders of other origin, or with files added, are left alone", async () => {

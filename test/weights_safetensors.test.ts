@@ -3,7 +3,7 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { InputError, WeightsError } from "../src/errors.ts";
-import { writeSafetensorsFile } from "../src/weights/atomic_file_node.ts";
+import { writeFolderAtomically, writeSafetensorsFile } from "../src/weights/atomic_file_node.ts";
 import { fileFolder } from "../src/weights/byte_source.ts";
 import { openFolder } from "../src/weights/byte_source_node.ts";
 import { findWeights, openCheckpoint } from "../src/weights/open_checkpoint.ts";
@@ -226,3 +226,18 @@ async function written(tensors: TensorOutput[], metadata?: Record<string, string
   await writeSafetensors({ async write(bytes) { parts.push(bytes.slice()); } }, tensors, metadata);
   return Buffer.concat(parts);
 }
+
+test("a folder is replaced whole, or stays as it was", async (t) => {
+  const parent = await temporaryFolder(t);
+  const path = join(parent, "vae");
+  const fill = (texts: Record<string, string>, end: () => void = () => undefined) => writeFolderAtomically(path, async (folder) => {
+    for (const [name, text] of Object.entries(texts)) await writeFile(join(folder, name), text);
+    end();
+  });
+  await fill({ weights: "first", config: "first" });
+  await assert.rejects(fill({ weights: "second" }, () => { throw new Error("killed"); }), /killed/);
+  assert.deepEqual([await readdir(parent), await readdir(path)], [["vae"], ["config", "weights"]]);
+  assert.equal(await readFile(join(path, "weights"), "utf8"), "first");
+  await fill({ weights: "third" });
+  assert.deepEqual([await readdir(parent), await readdir(path)], [["vae"], ["weights"]]);
+});

@@ -1,9 +1,8 @@
 import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
-import { InputError } from "../errors.ts";
 import { phraseSlug } from "../text/phrase_slug.ts";
-import { makeFolders, onDisk } from "../weights/atomic_file_node.ts";
+import { makeFolders, onDisk, replaceFolder } from "../weights/atomic_file_node.ts";
 
 /** What makes two results the same one: it may be replaced by a new run. */
 export interface ResultIdentity {
@@ -57,7 +56,7 @@ export async function openOutputFolder(location: string): Promise<OutputFolder> 
       const written = await write(fresh);
       const folder = await freeName(path, name, identity, taken);
       taken.add(folder.toLowerCase());
-      await moveInto(fresh, join(path, folder), scratch);
+      await replaceFolder(fresh, join(path, folder));
       return { folder, written };
     },
     async close() {
@@ -84,13 +83,4 @@ async function mayReplace(path: string, { imageSha256, phrase }: ResultIdentity)
   if (!entries.every((entry) => (resultFiles as readonly string[]).includes(entry))) return false;
   const earlier = await readFile(join(path, "result.json"), "utf8").then(JSON.parse).catch(() => undefined);
   return earlier?.image?.sha256 === imageSha256 && earlier?.phrase === phrase;
-}
-
-async function moveInto(fresh: string, target: string, scratch: string): Promise<void> {
-  const replaced = join(scratch, "replaced");
-  await rename(target, replaced).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw new InputError(target, `cannot be replaced (${error.code}); choose another --out`, { cause: error });
-  });
-  await onDisk(target, rename(fresh, target));
-  await rm(replaced, { recursive: true, force: true });
 }

@@ -1,10 +1,10 @@
-import { cp, mkdir, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { cp, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { InputError } from "../errors.ts";
 import { LORA_FOLDER } from "../models/lora.ts";
 import { findTextEncoder } from "../models/text_encoder_folder.ts";
 import { tokenizerFileNames } from "../text/tokenizer_files.ts";
-import { makeFolders, onDisk, renameDurably } from "../weights/atomic_file_node.ts";
+import { onDisk, writeFolderAtomically } from "../weights/atomic_file_node.ts";
 import { openFolder } from "../weights/byte_source_node.ts";
 import { emaFolder } from "./checkpoint.ts";
 
@@ -24,20 +24,13 @@ export async function assembleModel(base: string, checkpoint: string, out: strin
   const trained = (await foldersIn(checkpoint)).filter((name) => trainedFolders.includes(name));
   const foreign = options.textEncoder === undefined ? [] : ["text_encoder", "tokenizer"];
   const replaced = [...trained, ...foreign].flatMap((part) => [part, emaFolder(part)]);
-  const fresh = `${resolve(out)}.${process.pid}.tmp`;
-  const copy = (from: string, name: string) => onDisk(out, cp(join(from, name), join(fresh, name), { recursive: true, dereference: true }));
-  await makeFolders(dirname(fresh));
-  await onDisk(out, mkdir(fresh));
-  try {
+  await writeFolderAtomically(out, async (fresh) => {
+    const copy = (from: string, name: string) => onDisk(out, cp(join(from, name), join(fresh, name), { recursive: true, dereference: true }));
     const kept = (await foldersIn(base)).filter((name) => modelFolders.includes(name) && !replaced.includes(name));
     for (const name of [...kept, ...(await filesIn(base))]) await copy(base, name);
     if (options.textEncoder !== undefined) await copyTextEncoder(options.textEncoder, fresh, trained.includes("text_encoder"));
     for (const name of trained) await copy(checkpoint, name);
-    await replaceFolder(fresh, resolve(out));
-  } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    throw error;
-  }
+  });
 }
 
 /**
@@ -58,22 +51,6 @@ async function realPath(path: string): Promise<string> {
   const whole = resolve(path);
   if (dirname(whole) === whole) return whole;
   return realpath(whole).catch(async () => join(await realPath(dirname(whole)), basename(whole)));
-}
-
-/** Puts a folder in the place of another, of which no half is ever seen. */
-async function replaceFolder(fresh: string, out: string): Promise<void> {
-  const old = `${out}.${process.pid}.old.tmp`;
-  const isThere = await onDisk(out, rename(out, old).then(() => true, (error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return false;
-    throw error;
-  }));
-  try {
-    await renameDurably(fresh, out);
-  } catch (error) {
-    if (isThere) await rename(old, out);
-    throw error;
-  }
-  await onDisk(old, rm(old, { recursive: true, force: true }));
 }
 
 /** Copies an encoder's files, whose weights stay out where they were trained, and its tokenizer's. */

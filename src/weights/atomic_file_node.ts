@@ -1,5 +1,5 @@
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { InputError } from "../errors.ts";
 import { writeSafetensors, type ByteSink, type TensorOutput } from "./safetensors_writer.ts";
 
@@ -33,6 +33,43 @@ export async function writeFileAtomically(path: string, write: (sink: ByteSink) 
 /** Writes a safetensors file; see `writeSafetensors` and `writeFileAtomically`. */
 export async function writeSafetensorsFile(path: string, tensors: Iterable<TensorOutput>, metadata: Readonly<Record<string, string>> = {}): Promise<void> {
   await writeFileAtomically(path, (sink) => writeSafetensors(sink, tensors, metadata));
+}
+
+/**
+ * Writes a folder so that no half of it is ever seen under its name: `write` fills one under a temporary name beside it,
+ * which then takes the place of what was there. On an error the temporary folder is removed, and what was there stays.
+ * @throws InputError where it cannot be written; whatever `write` throws
+ */
+export async function writeFolderAtomically(path: string, write: (folder: string) => Promise<void>): Promise<void> {
+  const fresh = `${resolve(path)}.${process.pid}.tmp`;
+  await makeFolders(dirname(fresh));
+  await onDisk(path, mkdir(fresh));
+  try {
+    await write(fresh);
+    await replaceFolder(fresh, resolve(path));
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/**
+ * Puts a folder in the place of another, if there is one, which comes back where that fails.
+ * @throws InputError where it cannot
+ */
+export async function replaceFolder(fresh: string, path: string): Promise<void> {
+  const old = `${path}.${process.pid}.old.tmp`;
+  const isThere = await onDisk(path, rename(path, old).then(() => true, (error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return false;
+    throw error;
+  }));
+  try {
+    await renameDurably(fresh, path);
+  } catch (error) {
+    if (isThere) await rename(old, path);
+    throw error;
+  }
+  await onDisk(old, rm(old, { recursive: true, force: true }));
 }
 
 /**
