@@ -129,6 +129,22 @@ describe("train", () => {
     assert.match(oneLine(outcome).join("\n"), /is of another run: data.sha256 is "[0-9a-f]{64}" there/);
   });
 
+  test("standardise puts weights and scaling factor in place together, with what else the folder holds", async () => {
+    const standardised = join(work, "standardised");
+    cpSync(shippedModel, standardised, { recursive: true });
+    const vae = join(standardised, "vae");
+    writeFileSync(join(vae, "notes.txt"), "mine");
+    changeJson<object>(join(vae, "config.json"), (config) => ({ ...config, scaling_factor: 0.5 }));
+    const places = () => [readdirSync(standardised).sort(), readdirSync(vae).sort()];
+    const [before, weights] = [places(), readFileSync(join(vae, "diffusion_pytorch_model.safetensors"))];
+    const { code, stderr } = await attnscope(["train", "standardise", "--model", standardised, "--data", join(films, "mimic-cxr-jpg"), "--films", "2"]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(places(), before);
+    assert.equal(JSON.parse(readFileSync(join(vae, "config.json"), "utf8")).scaling_factor, 1);
+    assert.ok(!readFileSync(join(vae, "diffusion_pytorch_model.safetensors")).equals(weights));
+    assert.equal(readFileSync(join(vae, "notes.txt"), "utf8"), "mine");
+  });
+
   test("train report writes the page of a run anew", async () => {
     writeFileSync(join(run, "report.html"), "");
     const { code, stdout } = await attnscope(["train", "report", run]);
