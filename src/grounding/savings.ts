@@ -24,10 +24,10 @@ export function publishedCost(ldm: LatentDiffusion, run: { requests: number; ste
 }
 
 /** Floating-point operations of one whole evaluation of the U-Net on one latent, the text's projections included. */
-function evaluationFlops({ gpu, unet, tokenizer, dtype }: LatentDiffusion, side: number): number {
-  const { inChannels, levels } = unet.config;
+function evaluationFlops({ gpu, unet, textEncoder, tokenizer, dtype }: LatentDiffusion, side: number): number {
+  const { inChannels } = unet.config;
   return gpu.plan(() => {
-    const text = gpu.empty([1, tokenizer.length, levels[0].contextWidth], dtype);
+    const text = gpu.empty([1, tokenizer.length, textEncoder.width], dtype);
     unet.forward(gpu.empty([1, side, side, inChannels], dtype), gpu.empty([1]), { keyValues: unet.projectText(text) });
   }).flops;
 }
