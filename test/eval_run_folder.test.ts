@@ -7,7 +7,7 @@ import { InputError } from "../src/errors.ts";
 import { type EvalRow, metricNames } from "../src/eval/row.ts";
 import { type EvalConfiguration, type EvalSession, mergeRuns, openRunFolder } from "../src/eval/run_folder_node.ts";
 import { defaultSettings } from "../src/grounding/options.ts";
-import { lockRun } from "../src/runs/run_lock_node.ts";
+import { LOCK_FILE, lockRun } from "../src/runs/run_lock_node.ts";
 import { temporaryFolder } from "./weights_files.ts";
 
 const { batch: _, perWord: __, ...settings } = defaultSettings;
@@ -50,6 +50,29 @@ test("a folder has one run at a time", async (t) => {
   await assert.rejects(reopen(path), refused(/is being evaluated in by process/));
   await folder.close();
   await (await reopen(path)).close();
+});
+
+test("nothing is written any more in a folder that another process took", async (t) => {
+  const path = await runWith(t, [row(0)]);
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const folder = await reopen(path);
+  const lock = JSON.stringify({ pid: 1, host: "elsewhere", token: "of another lock" });
+  await writeFile(join(path, LOCK_FILE), lock);
+  const before = await Promise.all(["rows.jsonl", "run.json"].map((name) => readFile(join(path, name), "utf8")));
+  const lost = new Promise((resolve) => folder.lost.addEventListener("abort", resolve));
+  t.mock.timers.tick(5_000);
+  await lost;
+  await assert.rejects(folder.append([row(1)]), refused(/was taken by another process/));
+  await assert.rejects(folder.record(session), refused(/was taken by another process/));
+  await folder.close();
+  assert.deepEqual(await Promise.all(["rows.jsonl", "run.json"].map((name) => readFile(join(path, name), "utf8"))), before);
+  assert.equal(await readFile(join(path, LOCK_FILE), "utf8"), lock);
+});
+
+test("a row that is there twice is named", async (t) => {
+  const path = await runWith(t, [row(0), row(1)]);
+  await appendFile(join(path, "rows.jsonl"), `${JSON.stringify({ ...row(0), kind: "class-word" })}\n${JSON.stringify(row(1))}\n`);
+  await assert.rejects(reopen(path), refused(/rows\.jsonl:4: has the row of line 2 again \(sample 1, phrase\); remove one/));
 });
 
 test("every session is told, also one that was killed", async (t) => {

@@ -9,7 +9,7 @@ import type { EvalConfiguration, EvalRun, RunFolder } from "../src/eval/run_fold
 async function outcome(t: TestContext, { doWork, record = async () => ({}) as EvalRun, signal = new AbortController().signal }: { doWork: () => Promise<void>; record?: () => Promise<EvalRun>; signal?: AbortSignal }) {
   const told = t.mock.method(process.stderr, "write", () => true);
   let closed = 0;
-  const folder = { path: "run", rows: [], append: async () => undefined, record, close: async () => void closed++ } satisfies RunFolder<never, EvalConfiguration>;
+  const folder = { path: "run", rows: [], lost: new AbortController().signal, append: async () => undefined, record, close: async () => void closed++ } satisfies RunFolder<never, EvalConfiguration>;
   const evaluation = { session: { pipeline: { ldm: { gpu: { adapter: {} } } } }, signal, work: {} } as unknown as Evaluation;
   const ends: WorkEnd[] = [];
   const error = await recordWork(evaluation, folder, doWork, async (_run, end) => void ends.push(end)).then(() => undefined, (thrown: Error) => thrown);

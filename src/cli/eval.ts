@@ -40,7 +40,7 @@ async function runEval(options: EvalOptions): Promise<void> {
     const { limit, shard } = options;
     const configuration: EvalConfiguration = { version, model: { sha256: ldm.sha256, dtype: ldm.dtype }, data: describeData(data, options), settings, controls, limit };
     const folder = await openRunFolder(options.out, { configuration, model: basename(ldm.name), shards: shard ? [shard] : [] });
-    await withMemoryAdvice(options, () => finishRun({ data, rows: rowsLeft(rows, folder), settings: { ...settings, batch, perWord: false }, session, signal, work }, folder, options));
+    await withMemoryAdvice(options, () => finishRun({ data, rows: rowsLeft(rows, folder), settings: { ...settings, batch, perWord: false }, session, signal: AbortSignal.any([signal, folder.lost]), work }, folder, options));
   } finally {
     session.close();
   }

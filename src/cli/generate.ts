@@ -16,7 +16,7 @@ import { createCommand, interruptSignal, log, printJson } from "./command.ts";
 import { type PromptOptions, type PromptTask, planImages } from "./generate_prompts.ts";
 import { type RunOptions, addModelOptions, addStepsOption } from "./ground_options.ts";
 import { number, wholeNumber } from "./numbers.ts";
-import { openSession, withMemoryAdvice } from "./ground_session.ts";
+import { type Session, openSession, withMemoryAdvice } from "./ground_session.ts";
 import { version } from "./package.ts";
 import { createProgress } from "./progress.ts";
 import { writeText } from "./result_files.ts";
@@ -57,13 +57,14 @@ async function generate(options: GenerateCommandOptions): Promise<void> {
   const signal = interruptSignal();
   completeSettings({ steps: options.steps, guidance: options.guidance, seed: options.seed, batch: options.batch }, Infinity);
   const tasks = await planImages(options);
-  const unlock = await lockRun(options.out, "generated");
+  const lost = new AbortController();
+  const unlock = await lockRun(options.out, "generated", (error) => lost.abort(error));
   try {
     const session = await openSession({ ...options, cache: false }, signal);
     try {
       await checkSameRun(options, session.pipeline.ldm);
       noteCut(tasks, session.pipeline.ldm);
-      await withMemoryAdvice({ ...options, cache: false }, () => makeImages(tasks, options, session.pipeline, signal));
+      await withMemoryAdvice({ ...options, cache: false }, () => makeImages(tasks, options, session.pipeline, { signal, lost: lost.signal }));
     } finally {
       session.close();
     }
@@ -89,8 +90,14 @@ function noteCut(tasks: readonly PromptTask[], { tokenizer }: LatentDiffusion): 
   if (cut.length > 0) log(`note: ${cut.length} prompt${cut.length === 1 ? " has" : "s have"} more tokens than the ${tokenizer.length} that the text encoder reads; the rest is cut off: ${JSON.stringify(cut[0])}`);
 }
 
-/** Makes what is missing; whatever ends the work, the table then has all that is there. */
-async function makeImages(tasks: readonly PromptTask[], options: GenerateCommandOptions, pipeline: Awaited<ReturnType<typeof openSession>>["pipeline"], signal: AbortSignal): Promise<void> {
+/** What ends the work: an interruption, or (`lost`) that another process has taken the folder. */
+interface Ends {
+  signal: AbortSignal;
+  lost: AbortSignal;
+}
+
+/** Makes what is missing; whatever ends the work, the table then has all that is there, unless the folder is another's. */
+async function makeImages(tasks: readonly PromptTask[], options: GenerateCommandOptions, pipeline: Session["pipeline"], { signal, lost }: Ends): Promise<void> {
   const { out, steps, guidance, batch, perWord = false } = options;
   const begun = performance.now();
   const there = await Promise.all(tasks.map(({ file }) => isThere(join(out, "images", file))));
@@ -101,7 +108,8 @@ async function makeImages(tasks: readonly PromptTask[], options: GenerateCommand
   let made = 0;
   const onProgress = ({ done }: { done: number }) => progress.update("images", made + done / perImage, missing.length);
   try {
-    for await (const image of pipeline.generate(missing, { steps, guidance, batch, perWord, signal, onProgress })) {
+    for await (const image of pipeline.generate(missing, { steps, guidance, batch, perWord, signal: AbortSignal.any([signal, lost]), onProgress })) {
+      lost.throwIfAborted();
       await writeImage(out, missing[made].file, image);
       made++;
     }
@@ -110,8 +118,10 @@ async function makeImages(tasks: readonly PromptTask[], options: GenerateCommand
   } finally {
     progress.stop();
     const images = [...tasks.filter((_, i) => there[i]), ...missing.slice(0, made)];
-    await writeTable(out, images);
-    report({ out, images, made, kept: tasks.length - missing.length, seconds: (performance.now() - begun) / 1000 }, options.json);
+    if (!lost.aborted) {
+      await writeTable(out, images);
+      report({ out, images, made, kept: tasks.length - missing.length, seconds: (performance.now() - begun) / 1000 }, options.json);
+    }
   }
 }
 

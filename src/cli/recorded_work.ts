@@ -31,8 +31,8 @@ export async function recordWork<Row, C>(
     await doWork();
   });
   const reportFailure = await failureOf(async () => report(await record(), endOf(failure)));
-  const failures = [failure, reportFailure, await failureOf(() => folder.close())].filter((each) => each !== undefined);
-  const [first, ...others] = failures.filter((error) => !(signal.aborted && error.name === "AbortError"));
+  const failures = new Set([failure, reportFailure, await failureOf(() => folder.close())].filter((each) => each !== undefined));
+  const [first, ...others] = [...failures].filter((error) => !(signal.aborted && error.name === "AbortError"));
   for (const { message } of others) log(`then: ${message}`);
   if (first) throw first;
 }

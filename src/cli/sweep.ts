@@ -46,7 +46,7 @@ async function runSweep(options: SweepOptions): Promise<void> {
     const folder = await openRunFolder<SweepRow, SweepConfiguration>(options.out, { configuration, model: basename(ldm.name), shards: options.shard ? [options.shard] : [] });
     const plan: SweepPlan = { grid: { ...grid, batch }, settings: settingsOf(wanted, layers), meansFolder: options.means ? join(folder.path, "means") : undefined };
     log(`${plan.settings.length} settings a sample, from ${grid.modes.length * grid.steps.length} passes`);
-    await withMemoryAdvice(options, () => finishSweep({ data, rows: rowsLeft(rows, folder), settings: sharedSettings(plan.grid), session, signal, work }, folder, plan, options));
+    await withMemoryAdvice(options, () => finishSweep({ data, rows: rowsLeft(rows, folder), settings: sharedSettings(plan.grid), session, signal: AbortSignal.any([signal, folder.lost]), work }, folder, plan, options));
   } finally {
     session.close();
   }

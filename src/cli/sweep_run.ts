@@ -108,6 +108,7 @@ async function sweepItems(items: readonly SweepItem[], evaluation: Evaluation, {
   const onProgress = ({ stage, done, total }: GroundProgress) => show(stage, items.length * (passes + (stage === "main pass" ? done / total : 0)));
   let before = snapshot(evaluation);
   for await (const pass of capturePasses(pipeline, items.map((item) => requestOf(item, data.samples)), plan.grid, { signal, onProgress })) {
+    signal.throwIfAborted();
     if (plan.meansFolder !== undefined) await keepMeans(pass.means, items, (sample) => meansPath(plan.meansFolder as string, { ...pass, sample }));
     const maps: SweptMap[] = [];
     for await (const swept of sweptMaps(pass, plan.grid)) maps.push(swept);

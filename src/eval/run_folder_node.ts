@@ -72,9 +72,11 @@ export interface RunFolder<Row = EvalRow, C = EvalConfiguration> {
   readonly path: string;
   /** The rows so far. */
   readonly rows: readonly Row[];
-  /** Adds rows; they are on the disk when this resolves. */
+  /** Aborted with an InputError when another process has taken the folder: nothing is written there any more. */
+  readonly lost: AbortSignal;
+  /** Adds rows; they are on the disk when this resolves. Rejects with the reason of `lost`. */
   append(rows: readonly Row[]): Promise<void>;
-  /** Tells what this session has done so far. */
+  /** Tells what this session has done so far. Rejects with the reason of `lost`. */
   record(session: EvalSession): Promise<EvalRun<C>>;
   close(): Promise<void>;
 }
@@ -84,19 +86,20 @@ const ROWS = "rows.jsonl";
 
 /**
  * Opens a run's folder, new or to go on in, for this process alone.
- * @throws InputError where it cannot be written, or naming the first difference where it holds another run
+ * @throws InputError where it cannot be written, has a row twice, or naming the first difference where it holds another run
  */
 export async function openRunFolder<Row extends RunRow = EvalRow, C extends RunConfiguration = EvalConfiguration>(path: string, run: RunFacts<C>): Promise<RunFolder<Row, C>> {
-  const unlock = await lockRun(path, "evaluated");
+  const lost = new AbortController();
+  const unlock = await lockRun(path, "evaluated", (error) => lost.abort(error));
   try {
-    return await openLocked(path, run, unlock);
+    return await openLocked(path, run, { unlock, lost: lost.signal });
   } catch (error) {
     await unlock();
     throw error;
   }
 }
 
-async function openLocked<Row extends RunRow, C extends RunConfiguration>(path: string, run: RunFacts<C>, unlock: () => Promise<void>): Promise<RunFolder<Row, C>> {
+async function openLocked<Row extends RunRow, C extends RunConfiguration>(path: string, run: RunFacts<C>, { unlock, lost }: { unlock: () => Promise<void>; lost: AbortSignal }): Promise<RunFolder<Row, C>> {
   const earlier = await readRun<C>(path);
   if (earlier) checkSameRun(path, earlier, run);
   const known = await readRows<Row>(path);
@@ -109,12 +112,15 @@ async function openLocked<Row extends RunRow, C extends RunConfiguration>(path: 
   return {
     path,
     rows,
+    lost,
     async append(added) {
+      lost.throwIfAborted();
       await onDisk(path, file.appendFile(added.map((row) => `${JSON.stringify(row)}\n`).join("")));
       await onDisk(path, file.datasync());
       rows.push(...added);
     },
     async record(session) {
+      lost.throwIfAborted();
       const told = { ...run, sessions: [...past, session] };
       await writeRun(path, told);
       return told;
@@ -168,14 +174,14 @@ async function checkNoRun(out: string): Promise<void> {
 }
 
 /** A shard that nobody adds rows to any more. */
-async function readShard<Row, C>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
+async function readShard<Row extends RunRow, C>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
   const worker = await findWorker(path);
   if (worker) throw new InputError(path, `is still worked on by ${worker}; join the shards when it has ended`);
   return readWholeRun(path);
 }
 
 /** What a folder holds of a run, finished or not. @throws InputError where there is none, or a file of it is damaged */
-export async function readWholeRun<Row = EvalRow, C = EvalConfiguration>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
+export async function readWholeRun<Row extends RunRow = EvalRow, C = EvalConfiguration>(path: string): Promise<{ path: string; run: EvalRun<C>; rows: Row[] }> {
   const run = await readRun<C>(path);
   if (!run) throw new InputError(path, `holds no run (${RUN} is missing); name folders that the same command has made`);
   return { path, run, rows: (await readRows<Row>(path))?.rows ?? [] };
@@ -194,9 +200,9 @@ async function writeRun<C>(path: string, run: EvalRun<C>): Promise<void> {
 /**
  * The rows of a folder and the bytes that they take: a last line that was cut off when the process ended does not count.
  * undefined where there are none.
- * @throws InputError where another line is damaged
+ * @throws InputError where another line is damaged, or has the row of an earlier one
  */
-async function readRows<Row>(path: string): Promise<{ rows: Row[]; bytes: number } | undefined> {
+async function readRows<Row extends RunRow>(path: string): Promise<{ rows: Row[]; bytes: number } | undefined> {
   const file = join(path, ROWS);
   const text = await readIfThere(file);
   if (text === undefined) return undefined;
@@ -209,7 +215,18 @@ async function readRows<Row>(path: string): Promise<{ rows: Row[]; bytes: number
   }
   const damaged = rows.indexOf(undefined);
   if (damaged >= 0) throw new InputError(`${file}:${damaged + 1}`, "is no row of an evaluation; remove the line, and its sample is evaluated again");
+  checkNoneTwice(file, rows as Row[]);
   return { rows: rows as Row[], bytes: Buffer.byteLength(lines.map((line) => `${line}\n`).join("")) };
+}
+
+/** Two processes that wrote at once leave rows twice, which would count twice. */
+function checkNoneTwice(file: string, rows: readonly RunRow[]): void {
+  const lineOf = new Map<string, number>();
+  for (const [i, row] of rows.entries()) {
+    const earlier = lineOf.get(rowKey(row));
+    if (earlier !== undefined) throw new InputError(`${file}:${i + 1}`, `has the row of line ${earlier} again (sample ${row.sample}, ${row.kind}); remove one of the two lines`);
+    lineOf.set(rowKey(row), i + 1);
+  }
 }
 
 function parseRow<Row>(line: string): Row | undefined {
