@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test, type TestContext } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { testGpu } from "../shaders-test/harness.ts";
 import { generateCommand } from "../src/cli/generate.ts";
@@ -9,6 +10,7 @@ import { readFilm } from "../src/data/decode_node.ts";
 import { InputError } from "../src/errors.ts";
 import type { GenerateOptions, GenerateRequest, GeneratedImage } from "../src/grounding/generate.ts";
 import { loadPipeline } from "../src/node.ts";
+import { LOCK_FILE } from "../src/runs/run_lock_node.ts";
 import { temporaryFolder } from "./cli_process.ts";
 import { type Outcome, runCommand } from "./run_command.ts";
 
@@ -109,6 +111,22 @@ describe("the command", () => {
     writeFileSync(csv, "path,phrase,seed\na.png,\"edema, mild\",3\nb.png,no finding|nothing,44\n");
     assert.equal((await run(t, "--prompts", csv, "--out", of)).code, 0);
     assert.ok(existsSync(join(of, "images", "edema-mild", "3.png")) && existsSync(join(of, "images", "no-finding", "44.png")));
+  });
+
+  test("ends where another process has taken the folder, and writes no table there", async (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const taken = join(folder, "taken");
+    const running = run(t, "--prompt", "edema", "--count", "200", "--batch", "1", "--out", taken);
+    const images = () => (existsSync(join(taken, "images", "edema")) ? readdirSync(join(taken, "images", "edema")).length : 0);
+    const hasEnded = running.then(() => true);
+    while (images() === 0 && !(await Promise.race([hasEnded, setTimeout(5, false)])));
+    writeFileSync(join(taken, LOCK_FILE), JSON.stringify({ pid: 1, host: "elsewhere", token: "of another lock" }));
+    t.mock.timers.tick(5_000);
+    const { code, stdout, stderr } = await running;
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, /taken: was taken by another process/);
+    assert.ok(images() < 200);
+    assert.equal(existsSync(join(taken, "images.csv")), false);
   });
 
   test("tells bad input in one line", async (t) => {
