@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { type MetricName, type RowMetrics, metricNames } from "../src/eval/row.ts";
 import { type Claim, claimSentence, judgeClaims, paperClaims, verdictOf } from "../src/paper/claims.ts";
-import { lastStepsFigure, timestepFigure } from "../src/paper/figures.ts";
+import { lastStepsFigure, layerFigure, timestepFigure } from "../src/paper/figures.ts";
 import { type MeasuredRow, type SweptRun, rowsWhere } from "../src/paper/measured.ts";
 import { pairedDifference } from "../src/paper/paired.ts";
 import { failuresFirst } from "../src/paper/pictures.ts";
@@ -135,6 +135,18 @@ test("figures say in words what their curves come to", () => {
   const last = lastStepsFigure(sweptRun(6, ({ lastSteps }) => 10 - (lastSteps - 2) ** 2, { lastSteps: [1, 2, 3, 4], modes: ["gt"], tokens: ["lexical"], merges: ["none", "mixture"] }));
   assert.match(last.findings[0], /mIoU is greatest with the last 2 of 4 timesteps; least and greatest lie 4.000 apart/);
   assert.equal(last.charts.length, 4);
+});
+
+test("figures without contrast, or without any sample, say so instead of a best value", () => {
+  const grid = { steps: [1, 2], lastSteps: [1, 2], tokens: ["lexical" as const], merges: ["none" as const] };
+  for (const value of [0, -1]) assert.match(timestepFigure(sweptRun(3, () => value, grid)).findings[0], /^GT \+ CFG has no positive contrast at any number of timesteps/);
+  const none = sweptRun(0, () => 1, grid);
+  assert.match(timestepFigure(none).findings.join(), /^GT \+ CFG has no positive contrast at any number of timesteps[^,]*$/);
+  assert.deepEqual(lastStepsFigure(none).findings, []);
+  assert.deepEqual(layerFigure(none, [{ side: 8 }, { side: 4 }], new Map([[4, none]])).findings, []);
+  assert.doesNotMatch(String(timestepFigure(none).charts[0]), /NaN|undefined/);
+  assert.deepEqual(judgeClaims(sweptRun(0, () => 1)), []);
+  assert.equal(timestepFigure(sweptRun(3, ({ steps }) => (steps === 1 ? NaN : 1), grid)).findings[0].includes("from 2 timesteps on"), true, "a mean that is missing is no best one");
 });
 
 test("failures come first: peaks outside, then the least contrast", () => {

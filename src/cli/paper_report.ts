@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type SummarisedRow, summarise } from "../eval/summary.ts";
+import { type SummarisedRow, summariseAll } from "../eval/summary.ts";
 import type { EvalSession } from "../eval/run_folder_node.ts";
 import { judgeClaims } from "../paper/claims.ts";
 import { lastStepsFigure, layerFigure, timestepFigure } from "../paper/figures.ts";
@@ -77,8 +77,8 @@ function controlsOf({ controls: { rows }, methods }: PaperRuns): Control[] {
     ["P_txt alone, no film", rowsWhere(methods, { mode: "cfg", tokens: "lexical", merge: "none" })],
   ] as const;
   return [
-    { name: "the phrase (BBM)", summary: summarise(own)[0].all },
-    ...others.flatMap(([name, some]) => (some.length === 0 ? [] : [{ name, summary: summarise(some)[0].all, lead: pairedDifference(own, some)?.all }])),
+    { name: "the phrase (BBM)", summary: summariseAll(own) },
+    ...others.flatMap(([name, some]) => (some.length === 0 ? [] : [{ name, summary: summariseAll(some), lead: pairedDifference(own, some)?.all }])),
   ];
 }
 

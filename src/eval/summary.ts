@@ -49,10 +49,15 @@ export function summarise(rows: readonly SummarisedRow[], options: SummaryOption
     return {
       kind,
       diseases: diseases.map(([label, ofLabel]) => summariseGroup(label, ofLabel, plainMeans, options)),
-      all: summariseGroup("all", ofKind, plainMeans, options),
+      all: summariseAll(ofKind, options),
       weighted: summariseGroup("Weighted Avg.", ofKind, weightedMeans, options),
     };
   });
+}
+
+/** Averages of rows of any kind together; of none, every metric is null. */
+export function summariseAll(rows: readonly SummarisedRow[], options: SummaryOptions = {}): GroupSummary {
+  return summariseGroup("all", rows, plainMeans, options);
 }
 
 /** Rows to one value a metric, in the order of `metricNames`; NaN where there is none. */

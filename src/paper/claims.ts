@@ -1,5 +1,5 @@
 import type { MetricName } from "../eval/row.ts";
-import { type Estimate, type SummaryOptions, summarise } from "../eval/summary.ts";
+import { type Estimate, type SummaryOptions, summariseAll } from "../eval/summary.ts";
 import type { Mode } from "../grounding/options.ts";
 import type { SweptSettings } from "../sweep/grid.ts";
 import { type MeasuredRow, type SweptRun, rowsWhere } from "./measured.ts";
@@ -123,7 +123,7 @@ export function verdictOf({ low, high }: Estimate, expected: number): Verdict {
 }
 
 function meanOf(rows: readonly MeasuredRow[], metric: MetricName): number {
-  return summarise(rows, { resamples: 0 })[0].all.metrics[metric]?.mean ?? NaN;
+  return summariseAll(rows, { resamples: 0 }).metrics[metric]?.mean ?? NaN;
 }
 
 /** A judged claim as a sentence. */

@@ -1,5 +1,5 @@
 import type { MetricName } from "../eval/row.ts";
-import { type GroupSummary, summarise } from "../eval/summary.ts";
+import { type GroupSummary, summariseAll } from "../eval/summary.ts";
 import { type Mode, defaultSettings } from "../grounding/options.ts";
 import type { Html } from "../report/html.ts";
 import { type Series, barChart, lineChart } from "../report/plot.ts";
@@ -37,7 +37,20 @@ function seriesOf({ name, points }: Line, metric: MetricName): Series {
 
 function lineOver(run: SweptRun, name: string, wanted: Partial<SweptSettings>, option: "steps" | "lastSteps"): Line {
   const values = valuesOf(run, option).sort((a, b) => a - b);
-  return { name, points: values.map((x) => ({ x, summary: summarise(rowsWhere(run, { ...wanted, [option]: x }))[0].all })) };
+  return { name, points: values.map((x) => ({ x, summary: summariseAll(rowsWhere(run, { ...wanted, [option]: x })) })) };
+}
+
+/** The means of a line where there are any. */
+function meansOf({ points }: Line, metric: MetricName): { x: number; mean: number }[] {
+  return points.flatMap(({ x, summary }) => {
+    const estimate = summary.metrics[metric];
+    return estimate ? [{ x, mean: estimate.mean }] : [];
+  });
+}
+
+/** The first of the greatest means; undefined of none. */
+function greatest(values: readonly { x: number; mean: number }[]) {
+  return values.reduce<(typeof values)[number] | undefined>((most, each) => (most && most.mean >= each.mean ? most : each), undefined);
 }
 
 // --- figure 4 --------------------------------------------------------------------------------------------------------
@@ -53,11 +66,12 @@ export function timestepFigure(run: SweptRun): ChartFigure {
   return { charts: lineCharts(lines, "timesteps T"), findings: [...(gt ? [saturation(gt)] : []), ...firstStepFindings(run, modes)] };
 }
 
-function saturation({ points }: Line): string {
-  const cnr = points.map(({ summary }) => summary.metrics.cnr?.mean ?? NaN);
-  const most = Math.max(...cnr);
-  const enough = points[cnr.findIndex((value) => value >= SATURATED * most)];
-  return `GT + CFG has ${SATURATED * 100} % of its greatest CNR (${most.toFixed(3)}) from ${enough.x} timestep${enough.x === 1 ? "" : "s"} on; the paper sees no significant gain after about 5.`;
+function saturation(line: Line): string {
+  const values = meansOf(line, "cnr");
+  const most = greatest(values);
+  const enough = most && values.find(({ mean }) => mean >= SATURATED * most.mean);
+  if (!enough || most.mean <= 0) return "GT + CFG has no positive contrast at any number of timesteps; the paper sees no significant gain after about 5.";
+  return `GT + CFG has ${SATURATED * 100} % of its greatest CNR (${most.mean.toFixed(3)}) from ${enough.x} timestep${enough.x === 1 ? "" : "s"} on; the paper sees no significant gain after about 5.`;
 }
 
 /** With one timestep GT-1 starts from the film as GT does; the paper calls them the same there. */
@@ -78,11 +92,12 @@ export function lastStepsFigure(run: SweptRun): ChartFigure {
   const merges = valuesOf(run, "merge");
   const lines = merges.map((merge) => lineOver(run, merge === "none" ? "no merging" : `BBM (${merge})`, { mode: "gt", tokens: "lexical", merge }, "lastSteps"));
   const plain = lines[Math.max(0, merges.indexOf("none"))];
-  const findings = charted.map((metric) => {
-    const means = plain.points.map(({ summary }) => summary.metrics[metric]?.mean ?? NaN);
-    const best = means.indexOf(Math.max(...means));
-    const range = Math.max(...means) - Math.min(...means);
-    return `${nameOf(metric)} is greatest with the last ${plain.points[best].x} of ${plain.points.at(-1)?.x} timesteps; least and greatest lie ${range.toFixed(3)} apart.`;
+  const findings = charted.flatMap((metric) => {
+    const values = meansOf(plain, metric);
+    const best = greatest(values);
+    if (!best) return [];
+    const range = best.mean - Math.min(...values.map(({ mean }) => mean));
+    return `${nameOf(metric)} is greatest with the last ${best.x} of ${plain.points.at(-1)?.x} timesteps; least and greatest lie ${range.toFixed(3)} apart.`;
   });
   return { charts: lineCharts(lines, "last n timesteps"), findings };
 }
@@ -94,7 +109,7 @@ export function layerFigure(run: SweptRun, layers: readonly { readonly side: num
   const sets = valuesOf(run, "layers");
   const names = sets.map((set) => layerSetName(set, layers));
   const merges = valuesOf(run, "merge");
-  const summaries = merges.map((merge) => sets.map((set) => summarise(rowsWhere(run, { mode: "gt", tokens: "lexical", merge, layers: set }))[0].all));
+  const summaries = merges.map((merge) => sets.map((set) => summariseAll(rowsWhere(run, { mode: "gt", tokens: "lexical", merge, layers: set }))));
   const charts = (["cnr", "miou"] as const).map((metric) =>
     barChart({
       title: `${nameOf(metric)} by layers`, y: { label: nameOf(metric) }, groups: names,
@@ -134,7 +149,7 @@ function loraCharts(lora: ReadonlyMap<number, SweptRun>, layers: readonly { read
   const sets = [...new Map([...lora.values()].flatMap((run) => valuesOf(run, "layers")).map((set) => [String(set), set])).values()];
   const lines = sets.map((set): Line => ({
     name: layerSetName(set, layers),
-    points: ranks.map((x) => ({ x, summary: summarise(rowsWhere(lora.get(x) as SweptRun, { mode: "gt", tokens: "lexical", merge: "none", layers: set }))[0].all })),
+    points: ranks.map((x) => ({ x, summary: summariseAll(rowsWhere(lora.get(x) as SweptRun, { mode: "gt", tokens: "lexical", merge: "none", layers: set })) })),
   }));
   return [lineChart({ title: "CNR by rank of LoRA", x: { label: "rank", scale: "log", whole: true }, y: { label: "CNR" }, series: lines.map((line) => seriesOf(line, "cnr")) })];
 }
