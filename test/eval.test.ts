@@ -46,6 +46,7 @@ describe("a run over the phantom with its controls", () => {
     const [own, other] = ["class-word", "other-film"].map((kind) => rows.find((row) => row.kind === kind && row.sample === 0) as EvalRow);
     assert.equal(own.threshold, other.threshold, "the same map");
     assert.ok(other.boxesOf && other.boxesOf !== other.image);
+    assert.ok(Number.isInteger(other.truth) && other.truth !== 0 && own.truth === undefined);
     assert.deepEqual(readdirSync(whole).sort(), ["published", "rows.csv", "rows.jsonl", "run.json", "summary.csv", "summary.json"]);
     assert.deepEqual(readdirSync(join(whole, "published")).sort(), ["bbox_results.csv", "bbox_results.json", "bbox_results_means.csv"]);
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { measuredBoxes } from "../src/cli/paper_pictures.ts";
 import type { DataSample } from "../src/data/layouts/layout.ts";
 import { planPreprocess } from "../src/data/preprocess.ts";
 import { type EvalRow, type MetricName, measureRow, metricNames } from "../src/eval/row.ts";
@@ -39,6 +40,17 @@ describe("the boxes' mask", () => {
   });
 });
 
+test("a control is drawn with the boxes that it was measured against, of a film with several phrases too", () => {
+  const boxed = (id: string, x: number): DataSample => ({ id, imagePath: `${id}.png`, caption: "", label: "", boxes: [[x, 0, 1, 1]], split: "test", line: 2 });
+  const samples = [boxed("a", 0), boxed("b", 1), boxed("b", 2), boxed("c", 3)];
+  const data = { samples, imageName: ({ imagePath }: DataSample) => imagePath };
+  const cases: [row: Partial<EvalRow>, sample: number, boxes: DataSample["boxes"]][] = [
+    [{}, 0, samples[0].boxes], [{ boxesOf: "b.png", truth: 2 }, 2, samples[2].boxes],
+    [{ boxesOf: "c.png" }, 3, samples[3].boxes], [{ boxesOf: "b.png" }, 1, []],
+  ];
+  for (const [row, sample, boxes] of cases) assert.deepEqual(measuredBoxes({ sample: 0, ...row }, data), { sample, boxes });
+});
+
 test("a row holds a map's metrics, or says that the crop left no box", () => {
   const sample: DataSample = { id: "a", imagePath: "x/a.png", caption: "first|second", label: "Edema", boxes: [], split: "test", line: 2 };
   const map = { map: [0, 0, 0, 1], mask: [0, 0, 0, 1], side: 2, imageSize: 2, threshold: 0.4, ssim: -0.1, s: 0 };
@@ -46,7 +58,7 @@ test("a row holds a map's metrics, or says that the crop left no box", () => {
   const truth = { truth: Uint8Array.of(0, 0, 0, 1), boxCount: 1, image: "a.png" };
   const measured = measureRow(planned, sample, "a.png", map, { ...truth, image: "b.png" });
   const { metrics, ...facts } = measured;
-  assert.deepEqual(facts, { sample: 3, kind: "class-word", id: "a", image: "a.png", label: "Edema", phrase: "first", text: "edema", boxesOf: "b.png", ssim: -0.1, s: 0, threshold: 0.4 });
+  assert.deepEqual(facts, { sample: 3, kind: "class-word", id: "a", image: "a.png", label: "Edema", phrase: "first", text: "edema", boxesOf: "b.png", truth: 4, ssim: -0.1, s: 0, threshold: 0.4 });
   assert.deepEqual([metrics.top1, metrics.iou], [1, 1]);
   assert.equal(measureRow(planned, sample, "a.png", map, { ...truth, boxCount: 2 }).metrics.distance, null);
   const cropped = measureRow(planned, sample, "a.png", map, { ...truth, truth: new Uint8Array(4) });

@@ -171,12 +171,23 @@ async function controlPictures({ session, data, controls, settings, signal }: Pi
     const row = controls.find((each) => each.sample === sample && each.kind === kind);
     if (!row) continue;
     const own = await sampleFilm(data, sample);
-    const other = row.boxesOf === undefined ? sample : data.samples.findIndex((each) => data.imageName(each) === row.boxesOf);
+    const { sample: other, boxes } = measuredBoxes(row, data);
     const below = await sampleFilm(data, other);
     const { map, mask, side, imageSize } = await session.pipeline.ground(own.film, row.text, { ...settings, signal });
-    made.push({ name: `${controlNames[kind]}: ${row.text}`, url: await mapUrl(below.film, { map, mask, side }, imageSize, below.boxes), metrics: row.metrics });
+    made.push({ name: `${controlNames[kind]}: ${row.text}`, url: await mapUrl(below.film, { map, mask, side }, imageSize, boxes), metrics: row.metrics });
   }
   return made;
+}
+
+/**
+ * A sample of the film whose boxes a row was measured against, and these boxes. A row of an earlier version names the film
+ * alone: where that has several samples, their boxes are not told apart, and there are none.
+ */
+export function measuredBoxes(row: Pick<EvalRow, "sample" | "boxesOf" | "truth">, { samples, imageName }: EvalData): { sample: number; boxes: readonly Box[] } {
+  const known = row.truth ?? (row.boxesOf === undefined ? row.sample : undefined);
+  if (known !== undefined) return { sample: known, boxes: samples[known].boxes };
+  const ofFilm = [...samples.keys()].filter((i) => imageName(samples[i]) === row.boxesOf);
+  return { sample: ofFilm[0], boxes: ofFilm.length === 1 ? samples[ofFilm[0]].boxes : [] };
 }
 
 /** A method of figure 3 whose means are those of a sweep. */

@@ -37,6 +37,8 @@ export interface EvalRow {
   readonly text: string;
   /** Path of the image whose boxes the map was measured against, where it is another. */
   readonly boxesOf?: string;
+  /** Number of the sample whose boxes those are; rows of earlier versions lack it. */
+  readonly truth?: number;
   readonly metrics: RowMetrics;
   /** SSIM of the biases and the s of the merge; absent without one. */
   readonly ssim?: number;
@@ -73,7 +75,7 @@ export function measureRow(planned: PlannedRow, sample: DataSample, image: strin
     label: sample.label,
     phrase: firstAlternative(sample.caption),
     text: planned.text,
-    ...(truth.image === image ? {} : { boxesOf: truth.image }),
+    ...(truth.image === image ? {} : { boxesOf: truth.image, truth: planned.truth }),
     metrics: metrics ?? (Object.fromEntries(metricNames.map((name) => [name, null])) as Record<MetricName, null>),
     ssim: map.ssim,
     s: map.s,
