@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { isStepFinished } from "../src/cli/paper_runs.ts";
+import type { EvalRun } from "../src/eval/run_folder_node.ts";
 import { runCli, temporaryFolder } from "./cli_process.ts";
+import { changeJson } from "./golden_folders.ts";
 
 const folder = temporaryFolder();
 const out = join(folder, "paper");
@@ -46,12 +49,28 @@ describe("paper on two synthetic films", () => {
     assert.equal(stderr.match(/rows are there already/g)?.length, 5);
   });
 
-  test("other settings in the same folder are refused, and nothing is lost", async () => {
+  test("other settings in the same folder are refused, also where the run there left something out, and nothing is lost", async () => {
+    changeJson<EvalRun>(join(out, "controls", "run.json"), (run) => ({ ...run, sessions: run.sessions.map((session) => ({ ...session, leftOut: ["a.png: no such file"] })) }));
     const { code, stderr } = await runCli(["paper", ...small, "--steps", "2"], { cache: folder });
     assert.equal(code, 2);
-    assert.match(stderr, /controls\/run.json: is of another run/);
+    assert.match(stderr, /controls\/run.json: is of another run[^\n]*\n$/, "the last line");
     assert.ok(existsSync(join(out, "paper.html")));
   });
+});
+
+test("a step that left samples out is finished by its own session alone", async () => {
+  const step = join(folder, "step");
+  const since = new Date();
+  const at = (milliseconds: number, end: object) => {
+    const sessions = [{ started: new Date(0).toISOString() }, { started: new Date(since.getTime() + milliseconds).toISOString() }];
+    mkdirSync(step, { recursive: true });
+    writeFileSync(join(step, "summary.json"), JSON.stringify({ run: { sessions }, ...end }));
+    return isStepFinished(step, since);
+  };
+  assert.equal(await isStepFinished(step, since), false, "no run");
+  assert.equal(await at(5, { complete: true }), true);
+  assert.equal(await at(-5, { complete: true }), false, "an earlier session's results");
+  assert.equal(await at(5, { complete: false, error: "interrupted" }), false);
 });
 
 test("names of encoders and ranks are checked before anything is drawn", async () => {

@@ -12,6 +12,9 @@ import { log } from "./command.ts";
 import type { WorkEnd } from "./recorded_work.ts";
 import { writeText } from "./result_files.ts";
 
+/** Where a run's folder has its results. */
+export const SUMMARY_FILE = "summary.json";
+
 /** What a run came to, and how this session ended; that is absent of shards that were joined. */
 export interface EvalResults extends Partial<WorkEnd> {
   out: string;
@@ -29,7 +32,7 @@ export async function writeEvalResults(out: string, run: EvalRun, unsorted: read
   const results = { run, rows: rows.length, summaries: summarise(rows), ...end };
   await writeTable(join(out, "rows.csv"), rowsTable(rows));
   await writeTable(join(out, "summary.csv"), summaryTable(results.summaries));
-  await writeJson(join(out, "summary.json"), results);
+  await writeJson(join(out, SUMMARY_FILE), results);
   const own = rows.filter(({ kind }) => kind === "phrase");
   if (own.length > 0) await writePublished(join(out, "published"), own);
   return { out, ...results };

@@ -18,7 +18,7 @@ import { DRAWN_FILMS, type PaperOptions, addPaperOptions } from "./paper_options
 import { type OtherMethod, type PictureSources, paperPictures, sweptMethod } from "./paper_pictures.ts";
 import { measureQuality } from "./paper_quality.ts";
 import { writePaperReport } from "./paper_report.ts";
-import { type PaperRuns, isRunFinished, readPaperRuns } from "./paper_runs.ts";
+import { type PaperRuns, isStepFinished, readPaperRuns } from "./paper_runs.ts";
 import { PROMPTS, StepFailed, generateSteps, paperData, paperFolders, paperSteps, runStep } from "./paper_steps.ts";
 
 const stepsHelp = `
@@ -36,7 +36,7 @@ export function paperCommand(): Command {
 async function paper(options: PaperOptions): Promise<void> {
   const signal = interruptSignal();
   try {
-    for (const step of paperSteps(options)) await runStep(step, () => isRunFinished(step.folder), signal);
+    for (const step of paperSteps(options)) await runStep(step, (since) => isStepFinished(step.folder, since), signal);
     await writePrompts(options.out);
     for (const step of generateSteps(options).values()) await runStep(step, async () => false, signal);
   } catch (error) {

@@ -1,8 +1,12 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { EvalRow } from "../eval/row.ts";
 import { type EvalConfiguration, type EvalRun, type EvalSession, readWholeRun } from "../eval/run_folder_node.ts";
 import type { SweptRun } from "../paper/measured.ts";
 import { settingsOf } from "../sweep/settings.ts";
 import type { SweepRow } from "../sweep/sweep_row.ts";
+import { parseJson } from "../weights/byte_source.ts";
+import { type EvalResults, SUMMARY_FILE } from "./eval_results.ts";
 import type { PaperOptions } from "./paper_options.ts";
 import { paperFolders } from "./paper_steps.ts";
 import type { SweepConfiguration } from "./sweep_run.ts";
@@ -48,8 +52,15 @@ async function readSweep(folder: string): Promise<ReadSweep> {
   return { configuration, sessions, rows: rows.toSorted((a, b) => a.sample - b.sample), settings: settingsOf(configuration.grid, configuration.layers) };
 }
 
-/** Whether a step's folder holds a run that was gone through, whatever it had to leave out. */
-export async function isRunFinished(folder: string): Promise<boolean> {
-  const { run } = await readWholeRun(folder);
-  return (run.sessions.at(-1)?.leftOut.length ?? 0) > 0;
+/**
+ * Whether a run of a step that began at `since` was gone through, whatever it had to leave out. What an earlier session
+ * left does not count, nor one that was interrupted or failed.
+ */
+export async function isStepFinished(folder: string, since: Date): Promise<boolean> {
+  const path = join(folder, SUMMARY_FILE);
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return false;
+  const { complete, run } = parseJson(path, text) as Pick<EvalResults, "complete" | "run">;
+  const started = run.sessions.at(-1)?.started;
+  return complete === true && started !== undefined && new Date(started) >= since;
 }

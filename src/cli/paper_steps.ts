@@ -129,15 +129,17 @@ function optional(name: string, value: string | number | undefined): string[] {
 
 /**
  * Runs a step as a process of its own, printed as it could be typed. Samples that it left out are no failure.
+ * @param isFinished whether the step, begun at `since`, went through all of its work though it says that input was bad
  * @throws StepFailed, or AbortError where it was interrupted
  */
-export async function runStep({ args }: PaperStep, isFinished: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+export async function runStep({ args }: PaperStep, isFinished: (since: Date) => Promise<boolean>, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const shown = args.map((word) => (isAbsolute(word) ? relative(process.cwd(), word) || "." : word)).map((word) => (/\s/.test(word) ? JSON.stringify(word) : word));
   log(`\n$ attnscope ${shown.join(" ")}`);
+  const since = new Date();
   const code = await attnscope(args, signal);
   signal.throwIfAborted();
-  if (code === exitCodes.done || (code === exitCodes.badInput && (await isFinished()))) return;
+  if (code === exitCodes.done || (code === exitCodes.badInput && (await isFinished(since)))) return;
   throw new StepFailed(code);
 }
 

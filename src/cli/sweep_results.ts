@@ -5,7 +5,7 @@ import { type SettingSummary, type SweepSummary, settingsTable, shownValue, summ
 import type { SweptOption } from "../sweep/settings.ts";
 import type { SweepRow } from "../sweep/sweep_row.ts";
 import { log } from "./command.ts";
-import { shownMetrics, writeJson, writeTable } from "./eval_results.ts";
+import { SUMMARY_FILE, shownMetrics, writeJson, writeTable } from "./eval_results.ts";
 import type { SweepConfiguration } from "./sweep_run.ts";
 import type { WorkEnd } from "./recorded_work.ts";
 import { type LayerSearch, printSearch } from "./sweep_search.ts";
@@ -33,7 +33,7 @@ export async function writeSweepResults({ out, run, rows: unsorted, settings, se
   const results = { run, rows: rows.length, ...summary, search, ...end };
   await writeTable(join(out, "settings.csv"), settingsTable(summary));
   await writeTable(join(out, "variants.csv"), variantsTable(summary));
-  await writeJson(join(out, "summary.json"), results);
+  await writeJson(join(out, SUMMARY_FILE), results);
   return { out, ...results };
 }
 
