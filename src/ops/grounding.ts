@@ -6,7 +6,6 @@ import {
   minMaxNormalise as minMaxNormaliseKernel,
   quantiseUint8 as quantiseUint8Kernel,
   ssimUint8 as ssimUint8Kernel,
-  ssimUint8Naive,
   timestepMean,
   upsampleAdd,
 } from "../generated/kernels.ts";
@@ -205,10 +204,9 @@ export interface Ssim {
 
 /**
  * Structural similarity of 8-bit maps: scikit-image's structural_similarity with its defaults for uint8.
- * a, b [P..., side * side] whole numbers 0 to 255. Needs a side of 7 at least. The variant `naive` computes every window
- * by itself, instead of sums that move with it.
+ * a, b [P..., side * side] whole numbers 0 to 255. Needs a side of 7 at least.
  */
-export function ssimUint8(a: Tensor, b: Tensor, side: number, options: { variant?: "naive" } = {}): Ssim {
+export function ssimUint8(a: Tensor, b: Tensor, side: number): Ssim {
   checkFloat32("ssimUint8", a, b);
   const batch = a.shape.slice(0, -1);
   checkShape("ssimUint8", "a", a, [...batch, side ** 2]);
@@ -217,15 +215,12 @@ export function ssimUint8(a: Tensor, b: Tensor, side: number, options: { variant
   const maps = sizeOf(batch);
   const ssim = a.gpu.empty(batch);
   const s = a.gpu.empty(batch);
-  const naive = options.variant === "naive";
-  // 10 operations for each pixel of a window by itself; sums that move share most of them.
-  const windowFlops = naive ? 10 * 49 : 100;
-  a.gpu.run(naive ? ssimUint8Naive : ssimUint8Kernel, {
+  a.gpu.run(ssimUint8Kernel, {
     bindings: { a, b, ssim, s },
     params: { maps, side },
     prelude: {},
-    grid: naive ? Math.ceil(maps / 64) : maps,
-    flops: windowFlops * maps * (side - 6) ** 2,
+    grid: maps,
+    flops: 49 * 10 * maps * (side - 6) ** 2,
     bytes: bytesOf(a, b, ssim, s),
   });
   return { ssim, s };

@@ -37,9 +37,7 @@ const layerNormKernels = { subgroup: layerNormSubgroup, workgroup: layerNormWork
 /** Kernel, grid and cost of a layer norm over R rows of C channels. */
 export function planLayerNorm(rows: number, channels: number, device: DeviceFacts, variant?: RowVariant) {
   const { variant: chosen, ...plan } = planRows("layerNorm", rows, channels, device, variant);
-  // A GPU wants as many subgroups as it can get; a CPU gains where weight and bias are read once for two rows.
-  const overrides = chosen === "subgroup" && device.software ? { PAIRS: true } : {};
-  return { ...plan, kernel: layerNormKernels[chosen], overrides, flops: 8 * rows * channels };
+  return { ...plan, kernel: layerNormKernels[chosen], flops: 8 * rows * channels };
 }
 
 /** Layer normalisation over the last dimension (torch.nn.LayerNorm). x [..., C] -> [..., C]. */
@@ -50,14 +48,14 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
   checkShape("layerNorm", "bias", bias, [channels]);
   check(variant !== "subgroup" || channels % 4 === 0, "layerNorm", `C=${channels} is not a multiple of 4, which the subgroup variant needs`, x);
   const rows = x.size / channels;
-  const { kernel, overrides, ...plan } = planLayerNorm(rows, channels, deviceFacts(x.gpu), variant);
+  const { kernel, ...plan } = planLayerNorm(rows, channels, deviceFacts(x.gpu), variant);
   const y = x.gpu.empty(x.shape, x.dtype);
   const statistics = wantsGradient(x, weight, bias) ? x.gpu.empty([rows, 2]) : undefined;
   x.gpu.run(kernel, {
     ...plan,
     bindings: { x, weight, bias, y, statistics },
     params: { rows, channels, eps },
-    overrides: { ...overrides, SAVE_STATISTICS: statistics !== undefined },
+    overrides: { SAVE_STATISTICS: statistics !== undefined },
     prelude: { T: floatOf("layerNorm", x), W: floatOf("layerNorm", weight) },
     bytes: bytesOf(x, weight, bias, y),
   });
