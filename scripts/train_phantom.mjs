@@ -17,9 +17,9 @@ const recipes = {
   vae: ["--crop", "64", "--batch-size", "16", "--max-steps", "1200", "--save-every", "100"],
   // The middle and the noisy half of the schedule carry the grounding.
   unet: [
-    "--batch-size", "32", "--accumulation-steps", "1", "--dtype", "f32", "--max-steps", "3600", "--save-every", "100",
+    "--batch-size", "32", "--accumulation-steps", "1", "--dtype", "f32", "--max-steps", "2500", "--save-every", "100",
     "--learning-rate", "2e-3", "--warmup-steps", "50", "--final-rate", "0.02",
-    "--timesteps", "2.4,1.5", "--text-drop", "0.1", "--ema-decay", "0.995", "--validate-every", "600", "--validation-films", "40",
+    "--timesteps", "2.4,1.5", "--text-drop", "0.1", "--ema-decay", "0.995", "--validate-every", "500", "--validation-films", "40",
   ],
 };
 
