@@ -17,6 +17,8 @@ export async function modelOfTwoResolutions(): Promise<string> {
   const config = {
     ...JSON.parse(readFileSync(file, "utf8")),
     block_out_channels: [16, 32, 32],
+    attention_head_dim: 2,
+    mid_block_type: "UNetMidBlock2DCrossAttn",
     down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
     up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
   };

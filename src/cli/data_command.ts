@@ -45,6 +45,7 @@ function phantomCommand(): Command {
 }
 
 async function makePhantom({ out, count, validate, test, seed, size, json }: PhantomOptions): Promise<void> {
+  if (count + validate + test === 0) throw new InputError("--count, --validate and --test", "are all 0; there is nothing to draw");
   const progress = createProgress();
   const counts = { train: count, validate, test, single: test, pairs: test };
   const onProgress = (set: string, done: number, total: number) => progress.update(`${set} films, ${done} of ${total}`, done, total);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { decodeFilm, readFilmBytes } from "../data/decode_node.ts";
 import type { Film } from "../data/film.ts";
+import { isOutside, outsideFact } from "../data/layouts/row_checks.ts";
 import type { Box } from "../data/preprocess.ts";
 import { InputError } from "../errors.ts";
 
@@ -30,7 +31,10 @@ export async function* readFilms(tasks: readonly FilmTask[], onFailure: (failure
   for (const task of tasks) {
     try {
       const bytes = await readFilmBytes(task.path);
-      yield { ...task, film: await decodeFilm(bytes, task.path), sha256: createHash("sha256").update(bytes).digest("hex") };
+      const film = await decodeFilm(bytes, task.path);
+      const outside = task.boxes.find((box) => isOutside(box, film.width, film.height));
+      if (outside) throw new InputError(task.path, `${outsideFact(outside)} of ${film.width} x ${film.height} pixels`);
+      yield { ...task, film, sha256: createHash("sha256").update(bytes).digest("hex") };
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       onFailure({ path: task.path, error: error.message });

@@ -38,6 +38,7 @@ interface Prompt {
 export async function planImages(options: PromptOptions): Promise<PromptTask[]> {
   const listed: Prompt[] = (options.prompt ?? []).map((text) => ({ text, where: "--prompt" }));
   const prompts = options.prompts === undefined ? listed : [...listed, ...(await readPrompts(options.prompts))];
+  if (prompts.length === 0 && options.prompts !== undefined) throw new InputError(options.prompts, "has no prompts; give a row for each image");
   if (prompts.length === 0) throw new InputError("--prompt", "is missing; say what to show, or give a CSV file with --prompts");
   const owner = new Map<string, string>();
   return prompts.flatMap(({ text, seed, where }, i) => {

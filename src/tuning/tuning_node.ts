@@ -23,7 +23,7 @@ export function tuningFile(adapter: AdapterFacts): string {
 /** Reads a tuning; undefined where there is none. @throws InputError where it cannot be read */
 export async function readTuning(file: string): Promise<Tuning | undefined> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw new InputError(file, `cannot be read (${error.code}); correct it, or run attnscope tune again`);
   });
   return text === undefined ? undefined : parseTuning(file, text);
