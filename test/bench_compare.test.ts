@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { compareRuns, describeComparison } from "../bench/tools/compare.ts";
-import { holm, rankTest } from "../bench/tools/rank_test.ts";
+import { fewestRounds } from "../bench/harness.ts";
+import { checkRounds, compareRuns, describeComparison } from "../bench/tools/compare.ts";
+import { holm, leastP, rankTest } from "../bench/tools/rank_test.ts";
 import { type FamilyResult, readResults, resultsFile, saveResults } from "../bench/tools/results_file.ts";
 import { temporaryFolder } from "./cli_process.ts";
 
@@ -18,6 +19,11 @@ describe("the rank test", () => {
     near(rankTest([4, 6, 7], [1, 2, 3, 5]), 4 / 35);
     near(rankTest([1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]), 2 / 3432);
     assert.equal(rankTest([1, 3], [2, 2]), 1);
+  });
+
+  test("gives no less than its least p", () => {
+    for (const [n, m] of [[3, 4], [7, 7], [9, 5]]) near(leastP(n, m), rankTest(Array.from({ length: n }, (_, i) => i), Array.from({ length: m }, (_, i) => n + i)));
+    assert.equal(leastP(1, 1), 1);
   });
 
   test("is corrected for many tests", () => {
@@ -53,6 +59,15 @@ describe("two runs", () => {
     const after = results();
     after[4].roundsMs = after[4].roundsMs.map((ms, i) => (i < 4 ? 1.3 * ms : 0.97 * ms));
     assert.equal(verdicts(after)[4], "same");
+  });
+
+  test("are refused before anything is timed where so few rounds can tell no change", () => {
+    const many = (cases: number) => Array.from({ length: cases }, (_, i) => ({ ...results()[0], name: `case ${i}` }));
+    // 2 of C(14, 7) = 3432 orderings, 85 and 86 times: below and above 0.05.
+    checkRounds("before.json", many(85), 7);
+    assert.throws(() => checkRounds("before.json", many(86), 7), /before\.json: 86 cases of 7 rounds beside 7 can tell no change \(p is 0\.050 at best\); compare fewer families/);
+    checkRounds("before.json", many(86), fewestRounds);
+    checkRounds("before.json", [], 1);
   });
 
   test("name cases that one of them lacks", () => {

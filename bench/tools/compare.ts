@@ -73,9 +73,10 @@ function noiseBetweenRuns(changes: readonly number[]): number {
  * significant. @throws InputError
  */
 export function checkRounds(path: string, before: readonly FamilyResult[], rounds: number): void {
+  if (before.length === 0) return;
   const earlier = Math.min(...before.map(({ roundsMs }) => roundsMs.length));
   const p = Math.min(1, before.length * leastP(earlier, rounds));
-  if (before.length === 0 || p < significance) return;
+  if (p < significance) return;
   throw new InputError(path, `${before.length} cases of ${earlier} rounds beside ${rounds} can tell no change (p is ${p.toPrecision(2)} at best); compare fewer families, or take more rounds in both runs`);
 }
 
