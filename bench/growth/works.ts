@@ -1,6 +1,5 @@
-import { dirname, join } from "node:path";
 import { randomValues, upload } from "../../shaders-test/values.ts";
-import { readFilmsFile } from "../../src/cli/films_file.ts";
+import { shippedFilms } from "../../src/cli/films_file.ts";
 import { shippedModel } from "../../src/cli/package.ts";
 import { readFilm } from "../../src/data/decode_node.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
@@ -30,9 +29,7 @@ export interface Work {
 /** The shipped model and its sample films. */
 export async function openSubject(gpu: Gpu, signal: AbortSignal): Promise<Subject> {
   const ldm = await loadLatentDiffusion(gpu, nodePlatform, nodePlatform.openFolder(shippedModel), { signal });
-  const file = join(shippedModel, "samples", "films.json");
-  const samples = await readFilmsFile(file);
-  const requests = await Promise.all(samples.map(async ({ image, phrase = "" }) => ({ film: await readFilm(join(dirname(file), image)), phrase })));
+  const requests = await Promise.all((await shippedFilms()).map(async ({ path, phrase }) => ({ film: await readFilm(path), phrase })));
   return { ldm, requests, signal };
 }
 

@@ -33,11 +33,20 @@ export async function readFilmsFile(path: string): Promise<LabelledFilm[]> {
   });
 }
 
-/** The first film that ships with the package, with its phrase. */
-export async function shippedFilm(): Promise<{ image: string; phrase: string }> {
+/** A film that ships with the package. */
+export interface ShippedFilm extends LabelledFilm {
+  /** Of the image file. */
+  path: string;
+  phrase: string;
+}
+
+/** The films that ship with the package. @throws InputError where their list was damaged */
+export async function shippedFilms(): Promise<ShippedFilm[]> {
   const file = join(shippedModel, "samples", "films.json");
-  const [{ image, phrase = "" }] = await readFilmsFile(file);
-  return { image: join(dirname(file), image), phrase };
+  return (await readFilmsFile(file)).map(({ phrase, ...film }) => {
+    if (phrase === undefined) throw new InputError(file, `${film.image} has no phrase; get the file again`);
+    return { ...film, path: join(dirname(file), film.image), phrase };
+  });
 }
 
 function isBox(value: unknown): value is Box {

@@ -13,7 +13,7 @@ import { profileTable } from "../profile/table.ts";
 import { type WorkName, openWork, workNames } from "../profile/workloads_node.ts";
 import { openGpu } from "../tuning/open_gpu_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { shippedFilm } from "./films_file.ts";
+import { shippedFilms } from "./films_file.ts";
 import { wholeNumber } from "./numbers.ts";
 import { shippedModel, version } from "./package.ts";
 import { memoryCommand } from "./profile_memory.ts";
@@ -53,10 +53,10 @@ export function profileCommand(): Command {
 
 async function profile({ html, trace, json, ...options }: ProfileOptions): Promise<void> {
   const signal = interruptSignal();
-  const film = await shippedFilm();
+  const [{ path: image, phrase }] = await shippedFilms();
   const gpu = await openGpu();
   try {
-    const work = await openWork(gpu, { ...film, model: shippedModel, ...options, batch: options.batch ?? "auto", signal });
+    const work = await openWork(gpu, { image, phrase, model: shippedModel, ...options, batch: options.batch ?? "auto", signal });
     try {
       const { saved, profile } = await profileWork(gpu, work, { version, onStage: log });
       if (trace) await writeText(trace, chromeTrace(profile));

@@ -1,14 +1,11 @@
-import { dirname, join } from "node:path";
 import { Command } from "commander";
-import { InputError } from "../errors.ts";
 import { type GroundSettings, completeSettings, defaultSettings } from "../grounding/options.ts";
 import { describePoint } from "../report/film_coordinates.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { type LabelledFilm, readFilmsFile } from "./films_file.ts";
+import { type LabelledFilm, shippedFilms } from "./films_file.ts";
 import { finish, printSummary, runObject } from "./ground.ts";
 import { type RunOptions, addRunOptions, addStepsOption } from "./ground_options.ts";
 import { type FinishedResult, groundFilms } from "./ground_run.ts";
-import { shippedModel } from "./package.ts";
 
 /** Timesteps of `start`: on the shipped films ten point where fifty do, in a fifth of the time. */
 const STEPS = 10;
@@ -20,12 +17,8 @@ export function startCommand(): Command {
 
 async function start(options: RunOptions & Partial<GroundSettings>): Promise<void> {
   const settings = completeSettings({ ...options, perWord: true }, Infinity);
-  const filmsFile = join(shippedModel, "samples", "films.json");
-  const films = await readFilmsFile(filmsFile);
-  const tasks = films.map(({ image, phrase, boxes }) => {
-    if (phrase === undefined) throw new InputError(filmsFile, `${image} has no phrase; get the file again`);
-    return { path: join(dirname(filmsFile), image), phrases: [phrase], boxes };
-  });
+  const films = await shippedFilms();
+  const tasks = films.map(({ path, phrase, boxes }) => ({ path, phrases: [phrase], boxes }));
   const signal = interruptSignal();
   log(`${films.length} synthetic films, ${settings.steps} timesteps (the default of ground is ${defaultSettings.steps})`);
   const onResult = options.json ? undefined : (result: FinishedResult) => printFilm(result, films);

@@ -12,7 +12,7 @@ import { type Tuning, tuningFormat } from "../tuning/tuning_file.ts";
 import { readTuning, tuningFile, writeTuning } from "../tuning/tuning_node.ts";
 import { openTuningWork } from "../tuning/work_node.ts";
 import { createCommand, interruptSignal, log, printJson } from "./command.ts";
-import { shippedFilm } from "./films_file.ts";
+import { shippedFilms } from "./films_file.ts";
 import { wholeNumber } from "./numbers.ts";
 import { shippedModel, version } from "./package.ts";
 import { createProgress } from "./progress.ts";
@@ -42,11 +42,11 @@ export function tuneCommand(): Command {
 
 async function tune({ json, rounds, ...options }: TuneOptions): Promise<void> {
   const signal = interruptSignal();
-  const { image, phrase } = await shippedFilm();
+  const [{ path, phrase }] = await shippedFilms();
   const gpu = await openGpu({ tuning: false });
   try {
     if (!gpu.has("timestamp-query")) throw new UnsupportedError("tune", "timestamp-query", "none", "without a tuning, kernels are chosen by the adapter's features");
-    const { classes, notes } = await measure(gpu, rounds, { model: shippedModel, ...options, film: await readFilm(image), phrase, signal });
+    const { classes, notes } = await measure(gpu, rounds, { model: shippedModel, ...options, film: await readFilm(path), phrase, signal });
     const file = await writeTuning(gpu.adapter, await withEarlier(gpu, classes));
     if (json) printJson({ adapter: adapterName(gpu.adapter), driver: gpu.adapter.description, version, file, classes, notes });
     else process.stdout.write(`${tuningTable(classes)}\n`);

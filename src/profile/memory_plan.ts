@@ -56,10 +56,10 @@ function encodeText(gpu: Gpu, { textEncoder, tokens }: PlannedModels): void {
   textEncoder.forward(ids, { mask, dtype: "f32" });
 }
 
-function predictNoise(gpu: Gpu, { unet, vae, tokens }: PlannedModels, dtype: Float, batch: number): void {
-  const { inChannels, levels } = unet.config;
+function predictNoise(gpu: Gpu, { textEncoder, unet, vae, tokens }: PlannedModels, dtype: Float, batch: number): void {
+  const { inChannels } = unet.config;
   const side = vae.config.sampleSize / vae.factor;
-  const keyValues = unet.projectText(gpu.empty([1, tokens, levels[0].contextWidth], dtype));
+  const keyValues = unet.projectText(gpu.empty([1, tokens, textEncoder.width], dtype));
   unet.forward(gpu.empty([batch, side, side, inChannels], dtype), gpu.empty([batch]), { keyValues });
 }
 

@@ -23,10 +23,10 @@ export interface TrainingWorkOptions {
 /** Steps of the U-Net's training by the published recipe, one batch each, on made-up latents and texts. */
 export async function trainingWork(gpu: Gpu, { model, steps, batch, dtype, recordEveryRun, signal }: TrainingWorkOptions): Promise<Workload> {
   const folder = openModelFolder(model);
-  const [unet, vae, schedule, { tokenizer }] = [await folder.unet(), await folder.vae(), await folder.schedule(), await folder.textEncoder()];
+  const [unet, vae, schedule, { textEncoder, tokenizer }] = [await folder.unet(), await folder.vae(), await folder.schedule(), await folder.textEncoder()];
   const side = vae.config.sampleSize / vae.factor;
   const recipe = completeRecipe({ batchSize: batch, accumulationSteps: 1, dtype, predictionType: schedule.predictionType === "v_prediction" ? "v_prediction" : "epsilon" });
-  const data = madeUpDataset([side, side, unet.config.inChannels], [tokenizer.length, unet.config.levels[0].contextWidth]);
+  const data = madeUpDataset([side, side, unet.config.inChannels], [tokenizer.length, textEncoder.width]);
   const weights = await folder.weights("unet");
   const place = { folder: "unet", weightsFile: "diffusion_pytorch_model.safetensors", keyPrefix: "" } as const;
   const part = await createTrainedPart(gpu, unet, place, { weights }, { dtype, ema: true }).finally(() => weights.close());
