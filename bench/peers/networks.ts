@@ -106,8 +106,10 @@ export function unet<T>(ops: Ops<T>, sample: T, text: T, { side, timestep, confi
     skips.push({ x, channels });
   });
   x = resnet(ops, "mid_block.resnets.0", x, { inputs: channels, outputs: channels, groups, eps, time });
-  x = attend("mid_block.attentions.0", x, levels[levels.length - 1], height);
-  x = resnet(ops, "mid_block.resnets.1", x, { inputs: channels, outputs: channels, groups, eps, time });
+  if (config.midAttention) {
+    x = attend("mid_block.attentions.0", x, levels[levels.length - 1], height);
+    x = resnet(ops, "mid_block.resnets.1", x, { inputs: channels, outputs: channels, groups, eps, time });
+  }
   levels.toReversed().forEach((level, i) => {
     for (let j = 0; j <= level.layers; j++) {
       const skip = skips.pop() as (typeof skips)[number];

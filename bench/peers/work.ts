@@ -6,7 +6,7 @@ import { type Model, ParameterScope } from "../../src/models/parameters.ts";
 import { ResnetBlock2D } from "../../src/models/resnet_block.ts";
 import { Transformer2DModel } from "../../src/models/transformer.ts";
 import { UNet2DConditionModel } from "../../src/models/unet.ts";
-import { readUNetConfig } from "../../src/models/unet_config.ts";
+import { readUNetConfig, textWidths } from "../../src/models/unet_config.ts";
 import { AutoencoderKL, readVaeConfig } from "../../src/models/vae.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import type { Input, ProductModel, Work } from "./engine.ts";
@@ -165,7 +165,7 @@ function bertWork(): Work {
 
 function unetWork(): Work {
   const config = readUNetConfig(...phantomConfig("unet"));
-  const [side, timestep, { contextWidth }] = [config.sampleSize, 500, config.levels[0]];
+  const [side, timestep, [contextWidth]] = [config.sampleSize, 500, textWidths(config)];
   return {
     name: `phantom U-Net, ${side}x${side}`,
     inputs: { sample: image(side, config.inChannels), text: plain(1, 77, contextWidth) },
